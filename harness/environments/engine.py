@@ -1,0 +1,155 @@
+"""What an engine is: it makes environments and runs the probe in them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, Protocol
+
+from pydantic import Field
+
+from harness.cell import Cell, Flags, Platform, Value
+from harness.observation import Ending, EnvironmentFacts, Stage
+
+__all__ = [
+    "CellFailure",
+    "Engine",
+    "Environment",
+    "Limits",
+    "Lock",
+    "Progress",
+    "Run",
+    "RunOutcome",
+]
+
+Progress = Callable[[str], None]
+"""Called with one short phrase whenever the work goes on to something else: `downloading`."""
+
+
+class Limits(Value):
+    """What a run may use."""
+
+    timeout_seconds: float
+    memory_bytes: int
+    cpus: float
+    output_bytes: int
+
+
+class Lock(Value):
+    """Every package of an environment with exact version and hashes."""
+
+    text: str
+    """`requirements.txt` syntax with `--hash` lines."""
+    packages: dict[str, str]
+    """Normalised name (PEP 503) to version."""
+    digest: str
+    """sha256 over the sorted requirement and hash lines, comments left out."""
+    distribution: str
+    """The package TensorFlow comes from."""
+    installer: str
+    """Such as `uv 0.9.8`."""
+    python: str
+    """`X.Y`."""
+    note: str | None = None
+    """What a reader should know, such as that it came from the cache because of no network."""
+
+
+class CellFailure(Value):
+    """A cell that ended before its probe could start; data, like every failure of a cell."""
+
+    stage: Literal[Stage.RESOLVE, Stage.BUILD, Stage.START]
+    ending: Literal[Ending.EXCEPTION, Ending.SKIPPED, Ending.INFRASTRUCTURE]
+    """`exception`: the environment cannot be made from what was published. `infrastructure`:
+    network, disk, daemon. `skipped`: this machine lacks something."""
+    type: str
+    """A short word for the kind, such as `NoSolution`, `DaemonUnavailable`, `NoGPU`."""
+    message: str
+    log: str = ""
+    """All that was printed."""
+
+
+class Environment(Value):
+    """Something a probe can be run in."""
+
+    identity: str
+    """Changes whenever anything in the environment changes; part of an observation's key."""
+    facts: EnvironmentFacts
+    location: str
+    """Image tag, or path of the venv."""
+    build_seconds: float
+    """0 where it was there already."""
+    reused: bool
+    log: str = Field(default="", repr=False)
+
+
+class Run(Value):
+    """One probe run that is asked for."""
+
+    cell: str
+    sweep: str
+    probe: Path
+    """`probe.py`; the folder it is in is seen read-only by the run."""
+    request: str
+    """Text of `request.json`. It names the model `{model}` and the folder of inputs `{inputs}`:
+    the engine replaces them by the paths the run sees."""
+    model: Path
+    """The model's folder or file."""
+    inputs: Path | None
+    """Folder with `inputs.npz` or None."""
+    out: Path
+    """Empty folder, exists; what the probe writes lands here."""
+    flags: Flags
+    limits: Limits
+    gpu: bool = False
+
+
+class RunOutcome(Value):
+    """How a run ended, seen from outside. What the probe itself wrote is in `Run.out`."""
+
+    ending: Ending
+    """`completed` only says that the process ended with status 0."""
+    exit_status: int | None = None
+    signal: str | None = None
+    message: str = ""
+    """What the engine has to say, such as why the infrastructure failed."""
+    log: str = Field(default="", repr=False)
+    """stdout and stderr of the probe, the middle left out beyond a limit."""
+    seconds: float = 0.0
+
+
+class Engine(Protocol):
+    """Makes environments and runs probes in them. Every method can be called from any thread."""
+
+    @property
+    def name(self) -> Literal["docker", "venv"]:
+        """The engine's name."""
+
+    @property
+    def platform(self) -> Platform:
+        """What environments are made for."""
+
+    def describe(self) -> str:
+        """Return one line: what this engine is, what it stands on and how it isolates."""
+
+    def unobtainable(self, pythons: frozenset[str]) -> dict[str, str]:
+        """Return those of `pythons` (`X.Y`) that cannot be got here, each with the reason."""
+
+    def lock(
+        self, cell: Cell, requirements: tuple[str, ...], progress: Progress
+    ) -> Lock | CellFailure:
+        """Resolve `cell` and `requirements` (extra, from the model) to exact versions."""
+
+    def build(self, cell: Cell, lock: Lock, progress: Progress) -> Environment | CellFailure:
+        """Make the environment of `lock`, or return the one that is there."""
+
+    def run(self, environment: Environment, run: Run, progress: Progress) -> RunOutcome:
+        """Run the probe once; returns when nothing of it is left running."""
+
+    def stop(self) -> None:
+        """End everything in flight; the calls it interrupts return `infrastructure`."""
+
+    def remove_leftovers(self) -> tuple[str, ...]:
+        """Remove what harness processes that no longer live left running; say what it was."""
+
+    def clean(self) -> tuple[str, ...]:
+        """Remove every environment and cache this engine made, nothing else; say what it was."""

@@ -1,0 +1,1 @@
+"""Verdicts to reasons, by records of known failures."""

@@ -1,0 +1,1 @@
+"""Observations and a reference to verdicts. Pure numpy."""

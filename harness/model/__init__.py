@@ -1,0 +1,1 @@
+"""`model_dir` to a `Model`, without TensorFlow."""

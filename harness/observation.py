@@ -1,0 +1,247 @@
+"""What one probe run saw: saved facts, never judgements.
+
+`report.json` is written by the probe inside the environment and is hostile input; an `Observation`
+is what the harness keeps of it, with what the harness itself saw of the environment and the run.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from harness.cell import Value
+
+__all__ = [
+    "SCHEMA",
+    "Actual",
+    "Base",
+    "Ending",
+    "EnvironmentFacts",
+    "Failure",
+    "Image",
+    "InputFacts",
+    "Observation",
+    "ProbeReport",
+    "Seconds",
+    "Stage",
+    "TensorFacts",
+]
+
+SCHEMA: Literal[1] = 1
+"""Version of every JSON file the harness writes."""
+
+
+class Stage(StrEnum):
+    """Where a run is, or ended. The first three are the harness's, the others the probe's."""
+
+    RESOLVE = "resolve"
+    BUILD = "build"
+    START = "start"
+    IMPORT = "import"
+    LOAD = "load"
+    PREPARE = "prepare"
+    INFER = "infer"
+    COLLECT = "collect"
+
+
+class Ending(StrEnum):
+    """How a run ended."""
+
+    COMPLETED = "completed"
+    EXCEPTION = "exception"
+    """The environment, the model or TensorFlow raised an error, or could not be made."""
+    SIGNAL = "signal"
+    """The process was killed by a signal it caused (segmentation fault, abort, SIGILL)."""
+    EXIT = "exit"
+    """The process left early by itself, without a report of completion."""
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out-of-memory"
+    OUTPUT_LIMIT = "output-limit"
+    """It wrote more than `limits.output`."""
+    INVALID = "invalid"
+    """What came back breaks the report's schema or its own description of the arrays."""
+    SKIPPED = "skipped"
+    """Not run because this machine lacks something the cell needs (a GPU, say)."""
+    INFRASTRUCTURE = "infrastructure"
+    """Network, disk, daemon or registry: says nothing about the model."""
+
+
+# Limits on what a hostile report may hold. Error texts reach 9 kB in practice and their end
+# matters most, so the probe shortens them in the middle.
+_Name = Annotated[str, StringConstraints(max_length=1_000)]
+_Text = Annotated[str, StringConstraints(max_length=64_000)]
+
+
+class _Report(BaseModel):
+    """Base of what the probe wrote: unknown fields are ignored, types are not coerced."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+
+class Failure(_Report):
+    """The error a stage ended with."""
+
+    type: _Name
+    """Class of the exception, such as `TypeError`; empty where no exception was seen."""
+    message: _Text
+    traceback: _Text = ""
+
+
+class TensorFacts(_Report):
+    """One input or output as the probe saw it."""
+
+    name: _Name
+    dtype: _Name
+    """TensorFlow's name of the type: `float32`, `bfloat16`, `string`."""
+    shape: Annotated[list[int | None], Field(max_length=32)] | None
+    """None for an unknown rank; None inside for an unknown dimension."""
+
+
+class Actual(_Report):
+    """The versions and devices that really ran. None: could not be learnt."""
+
+    tensorflow: _Name | None = None
+    python: _Name | None = None
+    numpy: _Name | None = None
+    keras: _Name | None = None
+    h5py: _Name | None = None
+    protobuf: _Name | None = None
+    cuda: _Name | None = None
+    """What TensorFlow was compiled against; None for a CPU build."""
+    cudnn: _Name | None = None
+    device: _Name | None = None
+    """Device the outputs were computed on: `CPU`, or `GPU` with its name."""
+    cpu: _Name | None = None
+    """Processor model name and the widest instruction set it offers."""
+    machine: _Name | None = None
+    libc: _Name | None = None
+    intra_op_threads: int | None = None
+    inter_op_threads: int | None = None
+    git_version: _Name | None = None
+    build_info: Annotated[dict[_Name, _Text], Field(max_length=100)] = Field(default_factory=dict)
+
+
+class Seconds(_Report):
+    """Wall-clock seconds. None: the stage was not reached."""
+
+    build: float | None = None
+    import_: float | None = Field(default=None, alias="import")
+    load: float | None = None
+    infer: float | None = None
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+class ProbeReport(_Report):
+    """`report.json`, rewritten by the probe after every stage."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    stage: Stage
+    """The stage the probe is in, or ended in."""
+    completed: bool
+    """True once `outputs.npz` is whole."""
+    failure: Failure | None = None
+    loader: _Name
+    actual: Actual = Actual()
+    packages: Annotated[dict[_Name, _Name], Field(max_length=2_000)] = Field(default_factory=dict)
+    """Installed distributions, by normalised name (PEP 503)."""
+    signature: _Name | None = None
+    """Signature key that was called, where the format has signatures."""
+    inputs: Annotated[list[TensorFacts], Field(max_length=1_000)] = Field(default_factory=list)
+    """What was fed."""
+    inputs_digest: _Name | None = None
+    """sha256 over names, dtypes, shapes and bytes of what was fed."""
+    inputs_generated: bool = False
+    outputs: Annotated[list[TensorFacts], Field(max_length=1_000)] = Field(default_factory=list)
+    """In the order of the arrays `output_0`, `output_1`, ... of `outputs.npz`."""
+    deterministic: bool | None = None
+    """Whether a second inference in the same process gave the same bits."""
+    seconds: Seconds = Seconds()
+    peak_memory_bytes: int | None = None
+    warnings: Annotated[list[_Text], Field(max_length=100)] = Field(default_factory=list)
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+class Base(Value):
+    """What an environment stands on."""
+
+    kind: Literal["registry", "local-image", "host-slice", "interpreter"]
+    """A registry's image; an image already on the machine; a base made from an interpreter of
+    this machine; for venvs, the interpreter itself."""
+    reference: str
+    """Image reference, or the interpreter's version and source."""
+    digest: str | None = None
+    """Digest of the image, or of what the base was made from."""
+
+
+class Image(Value):
+    """The Docker image of an environment."""
+
+    tag: str
+    digest: str
+    """Content digest of the image (its id)."""
+
+
+class EnvironmentFacts(Value):
+    """What the harness knows about the environment it made."""
+
+    lock_digest: str
+    """sha256 of the lock's packages, versions and hashes."""
+    distribution: str
+    """The package TensorFlow came from, such as `tensorflow-cpu`."""
+    base: Base
+    image: Image | None = None
+    builder: str
+    """`buildkit`, `classic` or `venv`."""
+    installer: str
+    """Such as `uv 0.9.8`."""
+
+
+class InputFacts(Value):
+    """Where the inputs came from."""
+
+    source: Literal["inputs.npz", "generated"]
+    digest: str | None = None
+    tensors: tuple[TensorFacts, ...] = ()
+
+
+class Observation(Value):
+    """Everything that was seen of one cell."""
+
+    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    cell: str
+    """Id of the cell."""
+    key: str
+    """Content key: two runs with one key ran the same things; see `harness.sweep.key`."""
+    engine: Literal["docker", "venv"]
+    loader: str
+    ending: Ending
+    stage: Stage | None
+    """Where it ended; None where it completed."""
+    failure: Failure | None = None
+    exit_status: int | None = None
+    signal: str | None = None
+    """Such as `SIGSEGV`."""
+    environment: EnvironmentFacts | None = None
+    """None where it was not made."""
+    actual: Actual = Actual()
+    packages: dict[str, str] = Field(default_factory=dict)
+    locked: dict[str, str] = Field(default_factory=dict)
+    """What the lock says should be there: package to version."""
+    signature: str | None = None
+    inputs: InputFacts | None = None
+    outputs: tuple[TensorFacts, ...] = ()
+    deterministic: bool | None = None
+    seconds: Seconds = Seconds()
+    peak_memory_bytes: int | None = None
+    warnings: tuple[str, ...] = ()
+    observed: datetime
+    """When (UTC)."""
+    cached: bool = False
+    """True where it was taken over from an earlier sweep."""
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)

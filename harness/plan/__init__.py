@@ -1,0 +1,1 @@
+"""`matrix.yaml` and the package index to an ordered plan of cells."""

@@ -1,0 +1,1 @@
+"""`results/`: layout, schema, atomic writes, loading."""

@@ -1,0 +1,1 @@
+"""Runs cells: builds once per environment, probes, saves, retries, resumes."""

@@ -1,0 +1,121 @@
+"""The words and records of judgement: verdicts, divergences, reasons."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from harness.cell import Value
+from harness.observation import Stage
+
+__all__ = [
+    "Divergence",
+    "Judgement",
+    "NoiseFloor",
+    "OutputDivergence",
+    "Reason",
+    "Reference",
+    "Verdict",
+]
+
+
+class Verdict(StrEnum):
+    """Exactly one per cell."""
+
+    IDENTICAL = "identical"
+    """Every output equals the reference's bit for bit."""
+    EQUIVALENT = "equivalent"
+    """Every output is within tolerance of the reference."""
+    DIVERGED = "diverged"
+    FAILED = "failed"
+    """The model in this environment does not get through `stage`."""
+    MISLABELLED = "mislabelled"
+    """What ran is not what the cell says."""
+    UNAVAILABLE = "unavailable"
+    """No such combination was ever published."""
+    SKIPPED = "skipped"
+    """This machine lacks something the cell needs."""
+    UNKNOWN = "unknown"
+    """Infrastructure, or a report that cannot be trusted: says nothing about the model."""
+
+
+class Reason(Value):
+    """Why a cell has its verdict."""
+
+    code: str
+    """Stable id, such as `protobuf-descriptors`; `unclassified` where no record explains it."""
+    message: str
+    """One line for a person."""
+    evidence: str = ""
+    """What was seen: the end of the error, or the numbers."""
+    remedy: str = ""
+    """What to do about it; empty where nothing is known."""
+
+
+class OutputDivergence(Value):
+    """Measured distance of one output from the reference's output of the same name."""
+
+    status: Literal[
+        "identical", "equivalent", "diverged", "missing", "extra", "shape", "dtype", "nonfinite"
+    ]
+    """The last five are divergences that have no distance: the output is not there, is not in
+    the reference, has another shape or dtype, or has NaN or Inf elsewhere than the reference."""
+    message: str = ""
+    """One line where `status` alone does not say it."""
+    dtype: str | None = None
+    shape: tuple[int, ...] | None = None
+    max_abs: float | None = None
+    """Largest absolute difference, in units of the output."""
+    max_rel: float | None = None
+    """`max_abs / max|reference|`: relative to the output's own scale (see `judge.metrics`)."""
+    max_ulp: int | None = None
+    """Largest distance in units in the last place of the output's dtype; None for non-floats."""
+    decisions: int | None = None
+    """Number of samples whose argmax over the last axis can be asked for; None where it cannot."""
+    decisions_changed: int | None = None
+    mismatched: int = 0
+    """Elements that are not within tolerance."""
+    total: int = 0
+    atol: float | None = None
+    rtol: float | None = None
+
+
+class Divergence(Value):
+    """Distance of a cell from the reference: the worst over its outputs, and each output."""
+
+    max_abs: float | None = None
+    max_rel: float | None = None
+    max_ulp: int | None = None
+    decisions_changed: int | None = None
+    outputs: dict[str, OutputDivergence] = Field(default_factory=dict)
+
+
+class NoiseFloor(Value):
+    """Distance seen between runs that ought to agree."""
+
+    max_abs: float
+    max_ulp: int | None
+
+
+class Reference(Value):
+    """What outputs are compared with."""
+
+    cell: str | None
+    """None where it is `expected.npz`, or where there is none."""
+    why: str
+
+
+class Judgement(Value):
+    """The verdict of one cell with what it rests on. `harness.explain` gives failures a reason."""
+
+    cell: str
+    verdict: Verdict
+    stage: Stage | None = None
+    reason: Reason | None = None
+    divergence: Divergence | None = None
+    noise_floor: NoiseFloor | None = None
+    accuracy: float | None = None
+    """Share of samples whose argmax equals the label; None without labels."""
+    deterministic: bool | None = None
