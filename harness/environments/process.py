@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import IO
 
 __all__ = ["Completed", "run_program", "stop_programs"]
 
@@ -38,6 +39,7 @@ def run_program(
     environment: Mapping[str, str] | None = None,
     stdin: str | None = None,
     timeout_seconds: float | None = None,
+    on_stdout_line: Callable[[str], None] | None = None,
     on_stderr_line: Callable[[str], None] | None = None,
     directory: str | os.PathLike[str] | None = None,
 ) -> Completed:
@@ -73,7 +75,7 @@ def run_program(
     stdout: list[str] = []
     stderr: list[str] = []
     readers = [
-        threading.Thread(target=_read, args=(process.stdout, stdout, None), daemon=True),
+        threading.Thread(target=_read, args=(process.stdout, stdout, on_stdout_line), daemon=True),
         threading.Thread(target=_read, args=(process.stderr, stderr, on_stderr_line), daemon=True),
     ]
     try:
@@ -108,9 +110,11 @@ def stop_programs() -> None:
         _kill_group(process)
 
 
-def _read(stream: object, into: list[str], on_line: Callable[[str], None] | None) -> None:
-    with suppress(ValueError):  # the stream was closed under us
-        for line in stream:  # type: ignore[attr-defined]
+def _read(stream: IO[str] | None, into: list[str], on_line: Callable[[str], None] | None) -> None:
+    if stream is None:
+        return
+    with stream:
+        for line in stream:
             into.append(line)
             if on_line is not None:
                 on_line(line.rstrip("\n"))

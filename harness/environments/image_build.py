@@ -1,0 +1,184 @@
+"""Building an image from its recipe, with the Docker command line or without."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import harness
+from harness.environments import docker_names as names
+from harness.environments.build_network import needs_host_network, network_file
+from harness.environments.build_output import build_failure, phrase, shown
+from harness.environments.docker_cli import Cli, build_command, build_environment
+from harness.environments.docker_daemon import (
+    DOCKER_ERRORS,
+    Daemon,
+    daemon_failure,
+    find_image,
+)
+from harness.environments.dockerfile import INSTALL, Recipe
+from harness.environments.engine import CellFailure, Progress
+from harness.environments.folders import private_folder
+from harness.environments.owner import owner
+from harness.environments.process import Completed, run_program
+from harness.environments.uv import uv_environment
+from harness.environments.uv_failures import RETRIED
+from harness.environments.venv_build import stopped_build
+
+__all__ = ["ImageBuild", "build_image", "remove_stages"]
+
+_PAUSES_SECONDS = (2.0, 10.0)
+"""Before a build that the network broke is tried again."""
+_TIMEOUT_SECONDS = 7_200.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageBuild:
+    """One image to build, and what with."""
+
+    daemon: Daemon
+    cli: Cli
+    recipe: Recipe
+    progress: Progress
+    stopped: threading.Event
+
+    @property
+    def arguments(self) -> dict[str, str]:
+        """What the stages of a classic build are labelled with."""
+        return {"owner": owner(), "build": self.recipe.identity}
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Labels that say nothing of the content, so that they do not change the identity."""
+        return {names.VERSION: harness.__version__}
+
+
+def build_image(build: ImageBuild) -> str | CellFailure:
+    """Build the image and return all that was printed, without credentials.
+
+    A build that the network broke is tried twice more.
+    """
+    try:
+        with private_folder() as folder:
+            context, secrets = _write_context(build, folder)
+            pauses: tuple[float | None, ...] = (*_PAUSES_SECONDS, None)
+            for pause in pauses:
+                completed = _build(build, context, secrets)
+                if build.stopped.is_set():
+                    return stopped_build()
+                if completed.status == 0 and find_image(build.daemon, build.recipe.tag):
+                    return shown(completed.output)
+                failure = build_failure(completed, distribution=build.recipe.lock.distribution)
+                if failure.type not in RETRIED or pause is None:
+                    return failure
+                build.progress("waiting for the network")
+                build.stopped.wait(pause)
+    except DOCKER_ERRORS as error:
+        return stopped_build() if build.stopped.is_set() else daemon_failure(error)
+    raise AssertionError("unreachable")
+
+
+def remove_stages(daemon: Daemon, *labels: str) -> None:
+    """Remove what classic builds leave behind, which holds credentials: images with `labels`.
+
+    Each is a label or `label=value`; another that is a child of one is removed before it.
+    """
+    wanted = [f"{names.ROLE}=stage", *labels]
+    for image in daemon.client.images.list(filters={"label": wanted}, all=True):
+        with suppress(*DOCKER_ERRORS):  # gone with its child, or a running build's
+            daemon.client.images.remove(str(image.id))
+
+
+def _write_context(build: ImageBuild, folder: Path) -> tuple[Path, Path]:
+    """Write what is built from; the secrets among it only where the builder needs them there."""
+    context, secrets = folder / "context", folder / "secrets"
+    context.mkdir()
+    secrets.mkdir()
+    (context / "Dockerfile").write_text(build.recipe.dockerfile, encoding="utf-8")
+    (context / INSTALL).write_text(build.recipe.install, encoding="utf-8")
+    (context / "requirements.lock").write_text(build.recipe.lock.text, encoding="utf-8")
+    if build.cli.builder == "classic":
+        secrets = context
+    environment = uv_environment()
+    (secrets / "network").write_text(network_file(environment), encoding="utf-8")
+    certificates = environment.get("SSL_CERT_FILE")
+    if certificates is None:
+        (secrets / "certificates").touch()
+    else:
+        shutil.copyfile(certificates, secrets / "certificates")
+    return context, secrets
+
+
+def _build(build: ImageBuild, context: Path, secrets: Path) -> Completed:
+    host_network = needs_host_network(uv_environment())
+    if build.cli.program is None:
+        return _build_without_cli(build, context, host_network=host_network)
+    try:
+        return run_program(
+            build_command(
+                build.cli,
+                tag=build.recipe.tag,
+                context=context,
+                secrets=secrets,
+                labels=build.labels,
+                arguments=build.arguments,
+                host_network=host_network,
+            ),
+            environment=build_environment(build.cli),
+            timeout_seconds=_TIMEOUT_SECONDS,
+            on_stdout_line=_teller(build.progress),
+            on_stderr_line=_teller(build.progress),
+        )
+    finally:
+        _remove_own_stages(build)
+
+
+def _build_without_cli(build: ImageBuild, context: Path, *, host_network: bool) -> Completed:
+    """Build with the classic builder through the `docker` package."""
+    tell = _teller(build.progress)
+    status, output = 0, []
+    try:
+        for text, failed in _stream(build, context, host_network=host_network):
+            output.append(text)
+            tell(text)
+            status = 1 if failed else status
+    finally:
+        _remove_own_stages(build)
+    return Completed(status, "".join(output), "")
+
+
+def _stream(build: ImageBuild, context: Path, *, host_network: bool) -> Iterator[tuple[str, bool]]:
+    """Yield what the build prints, and whether that is the error that ended it."""
+    for entry in build.daemon.client.api.build(
+        path=str(context),
+        tag=build.recipe.tag,
+        labels=build.labels,
+        buildargs=build.arguments,
+        network_mode="host" if host_network else None,
+        forcerm=True,
+        decode=True,
+    ):
+        yield entry.get("stream") or entry.get("error") or "", "error" in entry
+
+
+def _remove_own_stages(build: ImageBuild) -> None:
+    if build.cli.builder == "classic":
+        owned, built = (f"{names.OWNER}={owner()}", f"{names.BUILD}={build.recipe.identity}")
+        remove_stages(build.daemon, owned, built)
+
+
+def _teller(progress: Progress) -> Callable[[str], None]:
+    """Return a listener to output lines that tells each new phrase once."""
+    told: list[str] = []
+
+    def tell(line: str) -> None:
+        said = phrase(line)
+        if said is not None and said not in told:
+            told.append(said)
+            progress(said)
+
+    return tell

@@ -1,0 +1,149 @@
+"""What a run in a container may do and what it sees of this machine."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
+
+from harness.environments import docker_names as names
+from harness.environments.docker_daemon import Daemon
+from harness.environments.engine import Environment, Limits, Run
+from harness.environments.owner import owner
+from harness.environments.request import fill_request
+from harness.environments.variables import probe_variables
+
+__all__ = ["container_arguments", "cpu_shares", "mounts", "sandbox_user", "visible"]
+
+_NOBODY = 65534
+_LOG_FILE = LogConfig(type="json-file", config={"max-size": "16m", "max-file": "2"})
+# TensorFlow starts several threads for each CPU it sees, and machines of 256 CPUs exist; a fork
+# bomb is held by the memory limit long before.
+_PIDS = 4096
+_OPEN_FILES = 4096
+_TEMPORARY_BYTES = 2**30
+_CAPABILITIES = {"NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
+
+
+def sandbox_user(daemon: Daemon) -> tuple[str, bool]:
+    """Return the `uid:gid` of runs, and whether on this machine that is another user than this.
+
+    Never root of this machine: under a rootless daemon it is root of the container alone, which
+    is this user outside (https://docs.docker.com/engine/security/rootless/).
+    """
+    if daemon.has("rootless"):
+        return ("0:0", False)
+    if os.getuid() == 0:
+        return (f"{_NOBODY}:{_NOBODY}", True)
+    return (f"{os.getuid()}:{os.getgid()}", daemon.has("userns"))
+
+
+def container_arguments(environment: Environment, run: Run, seen: list[Mount]) -> dict[str, Any]:
+    """Return the arguments of `containers.create` that follow from `run` alone.
+
+    No network, no capability, no new privileges, nothing writable but `/out` and a `/tmp` in
+    memory; an init, without which a process that aborts shows the wrong status.
+    """
+    memory = run.limits.memory_bytes
+    variables = {"HOME": "/tmp", "TMPDIR": "/tmp", **probe_variables(run)}  # noqa: S108
+    return {
+        "image": environment.location,
+        "entrypoint": ["python"],
+        "command": [
+            f"/probe/{run.probe.name}",
+            *("--request", "/request/request.json", "--out", "/out"),
+        ],
+        "working_dir": "/tmp",  # noqa: S108
+        "environment": variables | (_CAPABILITIES if run.gpu else {}),
+        "labels": {
+            names.ROLE: "run",
+            names.OWNER: owner(),
+            names.CELL: run.cell,
+            names.SWEEP: run.sweep,
+        },
+        "mounts": seen,
+        "init": True,
+        "network_mode": "none",
+        "read_only": True,
+        "tmpfs": {"/tmp": f"size={min(memory // 2, _TEMPORARY_BYTES)},mode=1777"},  # noqa: S108
+        "mem_limit": memory,
+        "memswap_limit": memory,
+        "pids_limit": _PIDS,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges"],
+        "ulimits": [
+            Ulimit(name="core", soft=0, hard=0),
+            Ulimit(name="nofile", soft=_OPEN_FILES, hard=_OPEN_FILES),
+            Ulimit(name="fsize", soft=run.limits.output_bytes, hard=run.limits.output_bytes),
+        ],
+        "log_config": _LOG_FILE,
+        "device_requests": [DeviceRequest(count=-1, capabilities=[["gpu"]])] if run.gpu else None,
+        "use_config_proxy": False,
+    }
+
+
+def visible(path: Path, copy: Path, *, foreign: bool) -> Path:
+    """Return `path` if the run's user can read all of it, else `copy`, filled with a readable copy.
+
+    `foreign`: that user is another than this process's. Unreadable files would look like a model
+    that fails.
+    """
+    if not foreign or all(_is_open(entry) for entry in (path, *path.rglob("*"))):
+        return path
+    if path.is_dir():
+        shutil.copytree(path, copy, symlinks=True)
+    else:
+        shutil.copyfile(path, copy)
+    for entry in (copy, *copy.rglob("*")):
+        if not entry.is_symlink():
+            entry.chmod(0o755 if entry.is_dir() else 0o644)
+    return copy
+
+
+def _is_open(entry: Path) -> bool:
+    needed = 0o005 if entry.is_dir() else 0o004
+    return entry.is_symlink() or entry.stat().st_mode & needed == needed
+
+
+def mounts(daemon: Daemon, run: Run, folder: Path) -> list[Mount]:
+    """Return what the run sees of this machine, all read-only but `/out`.
+
+    A model file keeps its name, because Keras decides by the suffix how to read it.
+    """
+    foreign = sandbox_user(daemon)[1]
+    model = "/model" if run.model.is_dir() else f"/model/{run.model.name}"
+    request = folder / "request"
+    request.mkdir()
+    (request / "request.json").write_text(
+        fill_request(run.request, model=model, inputs="/inputs" if run.inputs else None),
+        encoding="utf-8",
+    )
+    seen = {
+        model: run.model,
+        "/probe": run.probe.parent,
+        "/request": request,
+    }
+    if run.inputs is not None:
+        seen["/inputs/inputs.npz"] = run.inputs / "inputs.npz"
+    if foreign:
+        run.out.chmod(0o777)
+    sources = {
+        target: visible(path.resolve(), folder / f"copy-{number}", foreign=foreign)
+        for number, (target, path) in enumerate(seen.items())
+    }
+    read_only = [
+        Mount(target, str(source), type="bind", read_only=True)
+        for target, source in sources.items()
+    ]
+    return [*read_only, Mount("/out", str(run.out.resolve()), type="bind")]
+
+
+def cpu_shares(daemon: Daemon, limits: Limits, cpus: frozenset[int]) -> dict[str, Any]:
+    """Return the CPU limits. Pinned, the run also sees no more CPUs and starts no more threads."""
+    shares: dict[str, Any] = {"nano_cpus": int(min(limits.cpus, daemon.cpus) * 1e9)}
+    if cpus and daemon.shares_cpus:
+        shares["cpuset_cpus"] = ",".join(str(cpu) for cpu in sorted(cpus))
+    return shares

@@ -1,0 +1,139 @@
+"""Watching a run on this machine: its limits, and that nothing of it is left behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+import psutil
+
+from harness.environments.engine import Limits, RunOutcome
+from harness.observation import Ending
+
+__all__ = ["ProcessTree", "labelled_processes", "watch"]
+
+_POLL_SECONDS = 0.2
+_ROUNDS = 50
+"""How often survivors are looked for and killed: a run may start processes meanwhile."""
+
+
+class ProcessTree:
+    """A process in a session of its own and all that it started.
+
+    What it started is known by descent, by session, and by a variable in its environment: a
+    process that leaves the first two still has the third, unless it takes pains to lose it.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], variable: str, value: str) -> None:
+        self._process = process
+        self._mark = (variable, value)
+        self._seen: set[psutil.Process] = set()
+
+    def look(self) -> None:
+        """Take note of what is running now."""
+        with suppress(psutil.Error):
+            root = psutil.Process(self._process.pid)
+            self._seen.update((root, *root.children(recursive=True)))
+        self._seen = {process for process in self._seen if process.is_running()}
+
+    def memory_bytes(self, more_than: int) -> int:
+        """Return the resident memory of what was last seen.
+
+        Where that sum is above `more_than`, pages that processes share count only once, if the
+        system can tell.
+        """
+        resident = sum(_memory(process, "rss") for process in self._seen)
+        if resident <= more_than or len(self._seen) == 1:
+            return resident
+        return sum(_memory(process, "pss") for process in self._seen)
+
+    def kill(self) -> None:
+        """Kill what is still running and wait until it is gone."""
+        for _ in range(_ROUNDS):
+            survivors = tuple(self._survivors())
+            for process in survivors:
+                with suppress(psutil.Error):
+                    process.kill()
+            self._process.wait()
+            if not survivors:
+                return
+            psutil.wait_procs(survivors, timeout=_POLL_SECONDS)
+
+    def _survivors(self) -> Iterator[psutil.Process]:
+        for process in psutil.process_iter():
+            with suppress(psutil.Error, ProcessLookupError, PermissionError):
+                if process.status() != psutil.STATUS_ZOMBIE and self._is_mine(process):
+                    yield process
+
+    def _is_mine(self, process: psutil.Process) -> bool:
+        if process in self._seen or os.getsid(process.pid) == self._process.pid:
+            return True
+        variable, value = self._mark
+        return process.environ().get(variable) == value
+
+
+def labelled_processes(variable: str) -> Iterator[tuple[psutil.Process, str]]:
+    """Yield this user's processes that have `variable` in their environment, and its value."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            value = process.environ().get(variable)
+            if value is not None and process.status() != psutil.STATUS_ZOMBIE:
+                yield process, value
+
+
+def watch(
+    process: subprocess.Popen[bytes],
+    tree: ProcessTree,
+    limits: Limits,
+    *,
+    written_bytes: Callable[[], int],
+    stopped: threading.Event,
+) -> RunOutcome | None:
+    """Wait until `process` ends or breaks a limit; None: it ended by itself, within its limits.
+
+    What broke a limit is still running when this returns. Between two looks, 0.2 s apart, a
+    process can exceed a limit unseen.
+    """
+    deadline = time.monotonic() + limits.timeout_seconds
+    while True:
+        # Asked before the last look, so that what was written until the end counts.
+        ended = process.poll() is not None
+        written = written_bytes()
+        if written > limits.output_bytes:
+            message = f"wrote {written:,} bytes where {limits.output_bytes:,} are allowed"
+            return RunOutcome(ending=Ending.OUTPUT_LIMIT, message=message)
+        if ended:
+            return None
+        if stopped.is_set():
+            return RunOutcome(ending=Ending.INFRASTRUCTURE, message="stopped")
+        broken = _broken(tree, limits, deadline)
+        if broken is not None:
+            return broken
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_POLL_SECONDS)
+
+
+def _broken(tree: ProcessTree, limits: Limits, deadline: float) -> RunOutcome | None:
+    tree.look()
+    memory = tree.memory_bytes(limits.memory_bytes)
+    if memory > limits.memory_bytes:
+        message = f"used {memory:,} bytes of memory where {limits.memory_bytes:,} are allowed"
+        return RunOutcome(ending=Ending.OUT_OF_MEMORY, message=message)
+    if time.monotonic() > deadline:
+        message = f"still running after {limits.timeout_seconds:g} seconds"
+        return RunOutcome(ending=Ending.TIMEOUT, message=message)
+    return None
+
+
+def _memory(process: psutil.Process, kind: str) -> int:
+    try:
+        if kind == "rss":
+            return int(process.memory_info().rss)
+        full = process.memory_full_info()
+        return int(getattr(full, "pss", full.rss))
+    except psutil.Error:
+        return 0

@@ -1,0 +1,119 @@
+"""The outputs of one cell beside the reference's: the distance of each, and the worst of all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Literal, TypeVar
+
+from harness.judge.decisions import changed, decisions
+from harness.judge.metrics import measure
+from harness.judge.tolerance import allowed
+from harness.model.model import Tolerance
+from harness.tensor import StringTensor, Tensor
+from harness.verdict import Divergence, OutputDivergence
+
+__all__ = ["WITHOUT_DISTANCE", "compare"]
+
+WITHOUT_DISTANCE = frozenset(["missing", "extra", "dtype", "shape", "nonfinite"])
+"""States of an output whose distance cannot be told."""
+
+_Number = TypeVar("_Number", int, float)
+
+
+def compare(
+    actual: Mapping[str, Tensor],
+    reference: Mapping[str, Tensor],
+    tolerances: Mapping[str, Tolerance],
+) -> Divergence:
+    """Return the distance of every output in `actual` or `reference` from the reference's.
+
+    Outputs stand in the reference's order, those it lacks at the end. The totals are the worst
+    over the outputs; None where an output has no distance, as then no number holds for the cell.
+    """
+    outputs: dict[str, OutputDivergence] = {}
+    for name, wanted in reference.items():
+        found = actual.get(name)
+        if found is None:
+            outputs[name] = OutputDivergence(
+                status="missing", dtype=wanted.dtype, shape=wanted.shape
+            )
+        else:
+            outputs[name] = _compare(name, found, wanted, tolerances)
+    for name in actual:
+        if name not in reference:
+            found = actual[name]
+            outputs[name] = OutputDivergence(status="extra", dtype=found.dtype, shape=found.shape)
+    return Divergence(
+        max_abs=_worst(outputs, lambda output: output.max_abs),
+        max_rel=_worst_share(outputs),
+        max_ulp=_worst(outputs, lambda output: output.max_ulp),
+        decisions_changed=_worst(outputs, lambda output: output.decisions_changed),
+        outputs=outputs,
+    )
+
+
+def _compare(
+    name: str, actual: Tensor, reference: Tensor, tolerances: Mapping[str, Tolerance]
+) -> OutputDivergence:
+    described = partial(OutputDivergence, dtype=actual.dtype, shape=actual.shape)
+    if actual.dtype != reference.dtype:
+        message = f"{actual.dtype}, the reference has {reference.dtype}"
+        return described(status="dtype", message=message)
+    if actual.shape != reference.shape:
+        message = f"{list(actual.shape)}, the reference has {list(reference.shape)}"
+        return described(status="shape", message=message)
+    tolerance = allowed(name, actual.dtype, tolerances)
+    atol, rtol = (None, None) if tolerance is None else (tolerance.atol, tolerance.rtol)
+    distance = measure(actual, reference, atol=atol or 0.0, rtol=rtol or 0.0)
+    measured = partial(
+        described,
+        mismatched=distance.mismatched,
+        total=distance.total,
+        atol=atol,
+        rtol=rtol,
+    )
+    if distance.nonfinite:
+        message = f"NaN or Inf differ in {distance.nonfinite} of {distance.total} elements"
+        return measured(status="nonfinite", message=message)
+    count, flipped = _decisions(actual, reference, identical=distance.identical)
+    return measured(
+        status=_status(distance.identical, distance.mismatched),
+        max_abs=distance.max_abs,
+        max_rel=distance.max_rel,
+        max_ulp=distance.max_ulp,
+        decisions=count,
+        decisions_changed=flipped,
+    )
+
+
+def _decisions(
+    actual: Tensor, reference: Tensor, *, identical: bool
+) -> tuple[int | None, int | None]:
+    """Return how many decisions there are and how many changed."""
+    count = decisions(reference)
+    if count is None or isinstance(actual, StringTensor) or isinstance(reference, StringTensor):
+        return None, None
+    return count, 0 if identical else changed(actual, reference)
+
+
+def _status(identical: bool, mismatched: int) -> Literal["identical", "equivalent", "diverged"]:
+    if identical:
+        return "identical"
+    return "diverged" if mismatched else "equivalent"
+
+
+def _worst(
+    outputs: Mapping[str, OutputDivergence], of: Callable[[OutputDivergence], _Number | None]
+) -> _Number | None:
+    if any(output.status in WITHOUT_DISTANCE for output in outputs.values()):
+        return None
+    values = [value for output in outputs.values() if (value := of(output)) is not None]
+    return max(values, default=None)
+
+
+def _worst_share(outputs: Mapping[str, OutputDivergence]) -> float | None:
+    # Beside a reference that is 0 everywhere a difference has no share: worse than any number.
+    if any(output.max_abs and output.max_rel is None for output in outputs.values()):
+        return None
+    return _worst(outputs, lambda output: output.max_rel)

@@ -1,0 +1,104 @@
+"""Which cell to deploy, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from packaging.version import Version
+
+from harness.cell import Cell, Device, Resolution
+from harness.plan.plan import PlannedCell
+from harness.verdict import Judgement, Reference, Verdict
+
+__all__ = ["Recommendation", "recommend"]
+
+_AGREES = (Verdict.IDENTICAL, Verdict.EQUIVALENT)
+
+
+class Recommendation(NamedTuple):
+    """The cell to deploy, None where there is none, and why in one sentence."""
+
+    cell: str | None
+    why: str
+
+
+def recommend(
+    cells: Sequence[PlannedCell], judgements: Sequence[Judgement], reference: Reference
+) -> Recommendation:
+    """Return the newest cell that agrees with the reference, decisions included.
+
+    Only cells with default pins and flags count. Environments resolved as of the release go before
+    those resolved today, then the newest TensorFlow, CPU, the newest Python.
+    """
+    planned = {planned.cell.id: planned.cell for planned in cells}
+    agreeing = [judgement for judgement in judgements if _agrees(judgement)]
+    candidates = [j for j in agreeing if _is_plain(planned[j.cell])]
+    if not candidates:
+        return Recommendation(None, _why_none(judgements, agreeing))
+    best = max(candidates, key=lambda judgement: _standing(planned[judgement.cell]))
+    counts = len(agreeing), len(judgements)
+    return Recommendation(best.cell, _why(best, planned[best.cell], counts, reference))
+
+
+def _agrees(judgement: Judgement) -> bool:
+    divergence = judgement.divergence
+    changed = 0 if divergence is None else divergence.decisions_changed or 0
+    return judgement.verdict in _AGREES and changed == 0
+
+
+def _is_plain(cell: Cell) -> bool:
+    return cell.pins.name == "default" and cell.flags.name == "default"
+
+
+def _standing(cell: Cell) -> tuple[bool, Version, bool, Version]:
+    return (
+        cell.resolution is Resolution.AS_RELEASED,
+        Version(cell.tensorflow),
+        cell.device is Device.CPU,
+        Version(cell.python),
+    )
+
+
+def _why(best: Judgement, cell: Cell, counts: tuple[int, int], reference: Reference) -> str:
+    agreeing, total = counts
+    if agreeing == 1:
+        which = f"the only cell of {total} that agrees with the reference"
+    else:
+        resolved = "as-released" if cell.resolution is Resolution.AS_RELEASED else "present-day"
+        which = (
+            f"the newest {resolved} environment with default pins and flags among the {agreeing} "
+            f"of {_cells(total)} that agree with the reference"
+        )
+    twice = "" if best.deterministic is not False else "; running it twice gave different bits"
+    return f"{which}: {_distance(best, reference)}{twice}"
+
+
+def _distance(best: Judgement, reference: Reference) -> str:
+    if best.cell == reference.cell:
+        return "it is the reference itself"
+    if best.verdict is Verdict.IDENTICAL:
+        return "its outputs equal the reference's bit for bit"
+    divergence = best.divergence
+    far = None if divergence is None else divergence.max_abs
+    by = "" if far is None else f" by at most {far:.2g}"
+    return f"its outputs differ from the reference{by}, within tolerance, and no decision changed"
+
+
+def _why_none(judgements: Sequence[Judgement], agreeing: Sequence[Judgement]) -> str:
+    if agreeing:
+        return (
+            "only environments with other than default pins or flags agree with the reference: "
+            f"{len(agreeing)} of {_cells(len(judgements))}"
+        )
+    counts = Counter(judgement.verdict for judgement in judgements)
+    listed = ", ".join(
+        f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]
+    )
+    flipped = ", those equivalent with changed decisions" if counts[Verdict.EQUIVALENT] else ""
+    return f"no cell agrees with the reference: {listed}{flipped}"
+
+
+def _cells(count: int) -> str:
+    return f"{count} cell" if count == 1 else f"{count} cells"

@@ -1,0 +1,94 @@
+"""Why a cell diverged, in one sentence and with the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from harness.judge.compare import WITHOUT_DISTANCE
+from harness.text import one_line
+from harness.verdict import Divergence, OutputDivergence, Reason
+
+__all__ = ["describe", "why_diverged"]
+
+# The first of these that a cell shows is its reason: a missing output tells more than a number.
+_ORDER = ("missing", "extra", "dtype", "shape", "nonfinite", "diverged")
+_EVIDENCE_LINES = 20
+
+
+def why_diverged(divergence: Divergence) -> Reason:
+    """Return the reason of a cell that has outputs beyond tolerance.
+
+    Codes: `missing-output`, `extra-output`, `dtype`, `shape`, `nonfinite`, and for numbers beyond
+    tolerance `decisions` where an argmax changed, else `numbers`.
+    """
+    lines = {
+        name: describe(name, output)
+        for name, output in divergence.outputs.items()
+        if output.status in _ORDER
+    }
+    worst = min(lines, key=lambda name: _rank(divergence.outputs[name]))
+    others = len(lines) - 1
+    plural = "" if others == 1 else "s"
+    message = lines[worst] + (f" (and {others} more output{plural})" if others else "")
+    if divergence.outputs[worst].status == "missing":
+        message += _instead(divergence.outputs)
+    evidence = list(lines.values())[:_EVIDENCE_LINES]
+    return Reason(
+        code=_code(divergence.outputs[worst]), message=message, evidence="\n".join(evidence)
+    )
+
+
+def describe(name: str, output: OutputDivergence) -> str:
+    """Return one line on one output: what differs and by how much."""
+    quoted = f"output '{one_line(name, 80)}'"
+    match output.status:
+        case "missing":
+            return f"{quoted} is missing"
+        case "extra":
+            return f"{quoted} is not in the reference"
+        case "dtype" | "shape":
+            return f"{quoted} has {output.status} {output.message}"
+        case "nonfinite":
+            return f"{quoted}: {output.message}"
+        case "identical":
+            return f"{quoted} is identical"
+        case "equivalent" | "diverged":
+            return f"{quoted}: {_numbers(output)}"
+
+
+def _numbers(output: OutputDivergence) -> str:
+    if output.max_abs is None:
+        return f"{output.mismatched} of {output.total} elements differ"
+    if output.atol is None:
+        by = f", by up to {output.max_abs:.6g}"
+        return f"{output.mismatched} of {output.total} elements differ{by}"
+    share = "" if output.max_rel is None else f"rel {output.max_rel:.2g}, "
+    text = (
+        f"up to {output.max_abs:.2g} ({share}{output.mismatched} of {output.total} elements "
+        f"beyond atol {output.atol:g} rtol {output.rtol:g})"
+    )
+    if output.decisions_changed is not None:
+        text += f"; {output.decisions_changed} of {output.decisions} decisions changed"
+    return text
+
+
+def _rank(output: OutputDivergence) -> tuple[int, int, float]:
+    decisions = output.decisions_changed or 0
+    share = float("inf") if output.max_rel is None else output.max_rel
+    return _ORDER.index(output.status), -decisions, -share
+
+
+def _code(output: OutputDivergence) -> str:
+    if output.status in ("missing", "extra"):
+        return f"{output.status}-output"
+    if output.status in WITHOUT_DISTANCE:
+        return output.status
+    return "decisions" if output.decisions_changed else "numbers"
+
+
+def _instead(outputs: Mapping[str, OutputDivergence]) -> str:
+    extra = [f"'{one_line(name, 80)}'" for name in outputs if outputs[name].status == "extra"]
+    if not extra:
+        return ""
+    more = f" and {len(extra) - 3} more" if len(extra) > 3 else ""  # noqa: PLR2004
+    return f"; the cell gives {', '.join(extra[:3])}{more} instead"

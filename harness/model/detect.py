@@ -1,0 +1,161 @@
+"""What a file is, told by its content and never by its name."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from google.protobuf.message import DecodeError
+
+from harness.model.contents import POINTER
+from harness.model.model import Format
+from harness.model.protos import MetaGraphDef
+from harness.untrusted import UntrustedFileError, open_regular, open_zip
+
+__all__ = ["ACCEPTED", "HDF5_SIGNATURE", "Foreign", "identify", "superblock_offset"]
+
+ACCEPTED = "a SavedModel directory, a .keras archive, a whole Keras model in HDF5"
+"""What `Format` means, for messages."""
+
+HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+_NOT_ACCEPTED = ", not one of the accepted formats"
+_START_BYTES = 4_096
+_MAX_GRAPH_BYTES = 256 * 1024**2
+_ZIP = b"PK\x03\x04"
+_TABLE_FOOTER = bytes.fromhex("57fb808b247547db")
+"""tensorflow/core/lib/io/format.h, kTableMagicNumber: the end of a checkpoint's index."""
+_OPERATION = re.compile(rb"[A-Za-z_][A-Za-z0-9_>]{0,200}")
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A file that is recognised but is no model the harness accepts."""
+
+    what: str
+    """Completes `FILE is ...`."""
+    hint: str | None = None
+
+
+_MARKS = (
+    (
+        0,
+        POINTER,
+        Foreign(
+            "a git-lfs pointer, not the file it stands for",
+            hint="run `git lfs pull` where the model was checked out",
+        ),
+    ),
+    (4, b"TFL3", Foreign("a TensorFlow Lite model (.tflite)" + _NOT_ACCEPTED)),
+    (
+        0,
+        b"saved_model_schema_version",
+        Foreign("a SavedModel in text form (.pbtxt)", hint="save it in binary form (.pb)"),
+    ),
+    (
+        0,
+        b"\x08\x01\x12",
+        Foreign(
+            "the graph of a SavedModel without its directory",
+            hint="call it saved_model.pb and put `variables` and `assets` beside it",
+        ),
+    ),
+)
+
+
+def identify(path: Path) -> Format | Foreign | None:
+    """Return what the regular file `path` is; None where it is nothing that is known.
+
+    An HDF5 file counts as a whole model here: only its attributes tell (`harness.model.hdf5`).
+
+    Raises:
+        UntrustedFileError: it is not a regular file, or cannot be read.
+        FileNotFoundError: it is not there.
+    """
+    with open_regular(path) as stream:
+        start = stream.read(_START_BYTES)
+        if start.startswith(_ZIP):
+            return _identify_zip(stream)
+        if superblock_offset(stream) is not None:
+            return Format.HDF5
+        return _known_start(start) or _known_end(stream) or _meta_graph(stream, start)
+
+
+def superblock_offset(stream: BinaryIO) -> int | None:
+    """Return where the HDF5 superblock is: at 0, 512, 1024, 2048 and so on, or nowhere.
+
+    HDF5 file format specification 3.0, II.A.
+    """
+    size = os.fstat(stream.fileno()).st_size
+    offset = 0
+    while offset + len(HDF5_SIGNATURE) <= size:
+        stream.seek(offset)
+        if stream.read(len(HDF5_SIGNATURE)) == HDF5_SIGNATURE:
+            return offset
+        offset = 2 * offset or 512
+    return None
+
+
+def _identify_zip(stream: BinaryIO) -> Format | Foreign | None:
+    stream.seek(0)
+    try:
+        with open_zip(stream) as archive:
+            names = set(archive.namelist())
+    except UntrustedFileError as error:
+        return Foreign(f"a zip archive that {error}", hint="copy or save the model again")
+    return Format.KERAS if {"config.json", "metadata.json"} <= names else None
+
+
+def _known_start(start: bytes) -> Foreign | None:
+    if not start:
+        return Foreign("empty", hint="copy or save the model again")
+    for offset, mark, foreign in _MARKS:
+        if start[offset:].startswith(mark):
+            return foreign
+    return Foreign("a frozen graph (GraphDef)" + _NOT_ACCEPTED) if _first_node(start) else None
+
+
+def _known_end(stream: BinaryIO) -> Foreign | None:
+    size = os.fstat(stream.fileno()).st_size
+    stream.seek(max(0, size - len(_TABLE_FOOTER)))
+    if stream.read() == _TABLE_FOOTER:
+        return Foreign("the index of a TensorFlow checkpoint" + _NOT_ACCEPTED)
+    return None
+
+
+def _meta_graph(stream: BinaryIO, start: bytes) -> Foreign | None:
+    size = os.fstat(stream.fileno()).st_size
+    if not start.startswith(b"\n") or size > _MAX_GRAPH_BYTES:
+        return None
+    stream.seek(0)
+    try:
+        graph = MetaGraphDef.FromString(stream.read())
+    except DecodeError:
+        return None
+    if not graph.meta_info_def.tensorflow_version:
+        return None
+    return Foreign("the graph of a TensorFlow 1 checkpoint (.meta)" + _NOT_ACCEPTED)
+
+
+def _first_node(start: bytes) -> bool:
+    """Tell whether this begins like a GraphDef: a NodeDef, which begins with name and operation."""
+    position = _length(start, 0, b"\n")[1]
+    name, position = _length(start, position, b"\n")
+    operation, position = _length(start, position + name, b"\x12")
+    return bool(_OPERATION.fullmatch(start[position : position + operation])) and operation > 0
+
+
+def _length(data: bytes, position: int, tag: bytes) -> tuple[int, int]:
+    """Return the length that follows `tag` at `position` and where its bytes begin; else zeros."""
+    if position < 0 or data[position : position + 1] != tag:
+        return 0, len(data)
+    length = shift = 0
+    for index in range(position + 1, min(position + 6, len(data))):
+        length |= (data[index] & 0x7F) << shift
+        shift += 7
+        if data[index] < 0x80:  # noqa: PLR2004  (the last byte of a varint)
+            return length, index + 1
+    return 0, len(data)

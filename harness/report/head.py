@@ -1,0 +1,38 @@
+"""What stands above the table: engine, model, reference, how current the index was."""
+
+from __future__ import annotations
+
+from harness.plan.plan import IndexState
+from harness.report.table import ModelRow, Table
+from harness.report.words import flat
+
+__all__ = ["head", "index_words"]
+
+
+def head(table: Table) -> tuple[tuple[str, str], ...]:
+    """Return pairs of label and text; the first names the engine and what it stands on."""
+    return (
+        ("Engine", flat(table.engine_description)),
+        ("Model", _model(table.model)),
+        ("Reference", _reference(table)),
+        ("Index", index_words(table.index)),
+        *(("Note", flat(note)) for note in table.notes),
+    )
+
+
+def index_words(index: IndexState) -> str:
+    """Return of when the index's answers are, and why they are not new where they are not."""
+    if index.note is not None:
+        return flat(index.note)
+    cached = "" if index.source == "network" else ", from the cache"
+    return f"answers of {index.retrieved:%Y-%m-%d %H:%M} UTC{cached}"
+
+
+def _model(model: ModelRow) -> str:
+    wrote = f", written by {flat(model.wrote)}" if model.wrote is not None else ""
+    return f"{flat(model.name)}, {model.format}, sha256 {model.digest[:12]}{wrote}"
+
+
+def _reference(table: Table) -> str:
+    cell = table.reference.cell
+    return flat(table.reference.why if cell is None else f"{cell}: {table.reference.why}")

@@ -1,0 +1,242 @@
+"""`table.json`: one sweep, judged; every page is made from it, and other tools rely on it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Literal
+
+from pydantic import ConfigDict, Field
+
+from harness.cell import Device, Resolution, Value
+from harness.model.model import Format, Model
+from harness.observation import SCHEMA, Base, Image, Observation, Seconds, Stage
+from harness.plan.plan import IndexState, Plan, PlannedCell
+from harness.verdict import Divergence, Judgement, NoiseFloor, Reason, Reference, Verdict
+
+__all__ = [
+    "ActualRow",
+    "CellRow",
+    "ExcludedRow",
+    "LoaderRow",
+    "ModelRow",
+    "Recommendation",
+    "RemedyRow",
+    "Table",
+    "build_table",
+]
+
+
+class ModelRow(Value):
+    """The model that was swept."""
+
+    name: str
+    digest: str
+    """sha256 of the model's files."""
+    format: Format
+    wrote: str | None = None
+    """What the files say wrote them, such as `TensorFlow 2.15.1`."""
+
+
+class LoaderRow(Value):
+    """What one loader came to in one cell."""
+
+    name: str
+    verdict: Verdict
+    stage: Stage | None
+    reason: Reason | None
+
+
+class RemedyRow(Value):
+    """A change that was tried on a cell that failed, and what it came to."""
+
+    change: str
+    verdict: Verdict
+
+
+class ActualRow(Value):
+    """What really ran. None: not seen, or not there (CUDA in a CPU build)."""
+
+    tensorflow: str | None = None
+    python: str | None = None
+    numpy: str | None = None
+    keras: str | None = None
+    cuda: str | None = None
+    cudnn: str | None = None
+    device: str | None = None
+    cpu: str | None = None
+    distribution: str | None = None
+    """The package TensorFlow was installed from."""
+
+
+class CellRow(Value):
+    """One cell: what was asked for, the verdict, what was seen."""
+
+    id: str
+    tensorflow: str
+    python: str
+    device: Device
+    resolution: Resolution
+    pins: str
+    flags: str
+    verdict: Verdict
+    stage: Stage | None
+    """Where it ended; None where it completed."""
+    reason: Reason | None
+    divergence: Divergence | None
+    """Distance from the reference; None where there was nothing to measure."""
+    noise_floor: NoiseFloor | None
+    """None where it was not measured."""
+    accuracy: float | None
+    """Share of samples whose argmax equals the label, 0 to 1; None without labels."""
+    deterministic: bool | None
+    note: str | None
+    """What the plan says of the cell."""
+    loader: str = ""
+    """The call whose outcome is the verdict; empty where nothing ran."""
+    loaders: tuple[LoaderRow, ...] = ()
+    remedies: tuple[RemedyRow, ...] = ()
+    actual: ActualRow = ActualRow()
+    seconds: Seconds = Seconds()
+    warnings: tuple[str, ...] = ()
+    cached: bool = False
+    """True where the observation was taken over from an earlier sweep."""
+    observed: datetime | None = None
+    """When (UTC); None where nothing ran."""
+    lock: str | None = None
+    """Digest of the lock. None, as the rest: no environment was made."""
+    image: Image | None = None
+    """None for the venv engine too."""
+    base: Base | None = None
+    builder: str | None = None
+
+
+class ExcludedRow(Value):
+    """A cell that `exclude` took out."""
+
+    id: str
+    reason: str
+
+
+class Recommendation(Value):
+    """What to deploy."""
+
+    cell: str | None
+    """None where no cell qualifies."""
+    image: str | None
+    """Tag of the cell's image; None where there is no image."""
+    why: str
+
+
+class Table(Value):
+    """One sweep of one model, judged."""
+
+    schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
+    model: ModelRow
+    engine: Literal["docker", "venv"]
+    engine_description: str
+    sweep: str
+    """Id of the sweep."""
+    reference: Reference
+    cells: tuple[CellRow, ...]
+    recommendation: Recommendation
+    index: IndexState
+    excluded: tuple[ExcludedRow, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
+
+
+def build_table(
+    *,
+    model: Model,
+    engine: Literal["docker", "venv"],
+    engine_description: str,
+    sweep: str,
+    plan: Plan,
+    observations: Mapping[str, Observation],
+    judgements: Sequence[Judgement],
+    reference: Reference,
+    recommendation: tuple[str | None, str],
+) -> Table:
+    """Return the table of a sweep: one row for each cell of the plan, in the plan's order.
+
+    Every cell has a judgement; `observations` go by cell id and lack the cells that never ran.
+    `recommendation` is the id of the cell to deploy, or None, and why.
+    """
+    judged = {judgement.cell: judgement for judgement in judgements}
+    rows = tuple(
+        _row(
+            planned,
+            judged[planned.cell.id],
+            observations.get(planned.cell.id),
+        )
+        for planned in plan.cells
+    )
+    chosen, why = recommendation
+    tags = {row.id: row.image.tag for row in rows if row.image is not None}
+    image = tags.get(chosen) if chosen is not None else None
+    return Table(
+        model=ModelRow(
+            name=model.name, digest=model.digest, format=model.format, wrote=_wrote(model)
+        ),
+        engine=engine,
+        engine_description=engine_description,
+        sweep=sweep,
+        reference=reference,
+        cells=rows,
+        recommendation=Recommendation(cell=chosen, image=image, why=why),
+        index=plan.index,
+        excluded=tuple(ExcludedRow(id=cell.id, reason=reason) for cell, reason in plan.excluded),
+        notes=(*model.notes, *plan.notes),
+    )
+
+
+def _wrote(model: Model) -> str | None:
+    writers = (("TensorFlow", model.writer.tensorflow), ("Keras", model.writer.keras))
+    return ", ".join(f"{name} {version}" for name, version in writers if version) or None
+
+
+def _row(planned: PlannedCell, judgement: Judgement, observation: Observation | None) -> CellRow:
+    cell = planned.cell
+    row = CellRow(
+        id=cell.id,
+        tensorflow=cell.tensorflow,
+        python=cell.python,
+        device=cell.device,
+        resolution=cell.resolution,
+        pins=cell.pins.name,
+        flags=cell.flags.name,
+        verdict=judgement.verdict,
+        stage=judgement.stage,
+        reason=judgement.reason,
+        divergence=judgement.divergence,
+        noise_floor=judgement.noise_floor,
+        accuracy=judgement.accuracy,
+        deterministic=judgement.deterministic,
+        note=cell.note,
+    )
+    return row if observation is None else _with_observation(row, observation)
+
+
+def _with_observation(row: CellRow, seen: Observation) -> CellRow:
+    made = seen.environment
+    actual = seen.actual.model_dump(include=set(ActualRow.model_fields))
+    loader = LoaderRow(name=seen.loader, verdict=row.verdict, stage=row.stage, reason=row.reason)
+    return row.model_copy(
+        update={
+            "loader": seen.loader,
+            "loaders": (loader,),
+            "actual": ActualRow(
+                **actual, distribution=made.distribution if made is not None else None
+            ),
+            "seconds": seen.seconds,
+            "warnings": seen.warnings,
+            "cached": seen.cached,
+            "observed": seen.observed,
+            "lock": made.lock_digest if made is not None else None,
+            "image": made.image if made is not None else None,
+            "base": made.base if made is not None else None,
+            "builder": made.builder if made is not None else None,
+        }
+    )

@@ -1,0 +1,102 @@
+"""Short words for numbers and verdicts, and text from elsewhere on one line."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+
+from harness.observation import Image, Stage
+from harness.report.layout import NONE
+from harness.report.table import Table
+from harness.text import printable
+from harness.verdict import Verdict
+
+__all__ = [
+    "UNSTABLE",
+    "counts",
+    "deploy",
+    "flat",
+    "lines",
+    "names",
+    "number",
+    "plural",
+    "verdict_words",
+]
+
+UNSTABLE = "*"
+"""Marks a verdict whose cell gave other bits when the inference was repeated."""
+
+_LONGEST = 600
+"""Characters of an error that are shown."""
+
+_EXPONENT_FROM = 1_000_000
+"""Whole numbers from here on are shown as powers of ten."""
+
+
+def flat(text: str) -> str:
+    """Return `text` printable and on one line, nothing left out."""
+    return " ".join(printable(text).split())
+
+
+def lines(text: str) -> tuple[str, ...]:
+    """Return the lines of `text` that are not blank, printable.
+
+    The middle of a long text is left out and said to be: errors of Keras reach 9 kB, and their
+    end says most.
+    """
+    whole = printable(text).strip()
+    left_out = len(whole) - _LONGEST
+    if left_out > 0:
+        head, tail = whole[: _LONGEST // 4], whole[-3 * _LONGEST // 4 :]
+        whole = f"{head} [... {left_out} characters are only in table.json ...] {tail}"
+    return tuple(" ".join(line.split()) for line in whole.split("\n") if line.strip())
+
+
+def number(value: float | None) -> str:
+    """Return a distance in at most 8 characters: `0`, `1.2e-07`, `3`."""
+    if value is None:
+        return NONE
+    if value == 0:
+        return "0"
+    if isinstance(value, int) and abs(value) < _EXPONENT_FROM:
+        return str(value)
+    return f"{value:.1e}" if math.isfinite(value) else str(float(value))
+
+
+def verdict_words(verdict: Verdict, stage: Stage | None) -> str:
+    """Return the verdict, with the stage where the run did not complete: `failed at import`."""
+    return verdict.value if stage is None else f"{verdict.value} at {stage.value}"
+
+
+def plural(count: int, thing: str) -> str:
+    """Return `1 cell`, `2 cells`."""
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
+def names(cells: Sequence[str]) -> str:
+    """Return cell ids for a sentence: `1 cell: a`, `2 cells: a, b`."""
+    return f"{plural(len(cells), 'cell')}: {', '.join(cells)}"
+
+
+def counts(table: Table) -> str:
+    """Return how many cells have which verdict: `10 cells: 9 identical, 1 failed`."""
+    count = Counter(cell.verdict for cell in table.cells)
+    listed = ", ".join(f"{count[verdict]} {verdict}" for verdict in Verdict if count[verdict])
+    reused = sum(cell.cached for cell in table.cells)
+    more = f"; {reused} reused from earlier sweeps" if reused else ""
+    return f"{plural(len(table.cells), 'cell')}: {listed}{more}"
+
+
+def deploy(table: Table) -> str:
+    """Return the sentence that names the cell, and its image, to deploy, or says why none."""
+    chosen = table.recommendation.cell
+    if chosen is None:
+        return f"Deploy none of these: {flat(table.recommendation.why)}"
+    images = [cell.image for cell in table.cells if cell.id == chosen and cell.image is not None]
+    return f"Deploy {chosen}" + "".join(f", image {_image(image)}" for image in images)
+
+
+def _image(image: Image) -> str:
+    algorithm, _, digest = image.digest.rpartition(":")
+    return flat(f"{image.tag} ({algorithm or 'sha256'}:{digest[:12]})")

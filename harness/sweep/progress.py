@@ -1,0 +1,211 @@
+"""What a person sees of a sweep while it works: what is done now, what is done, what is left."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Protocol, Self, TextIO
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from harness.sweep.phases import Phases
+from harness.text import one_line
+
+__all__ = ["Display", "LiveDisplay", "PlainDisplay", "SilentDisplay", "make_display"]
+
+Clock = Callable[[], float]
+"""Seconds since some fixed moment."""
+
+
+class Display(Protocol):
+    """Shows the progress of a sweep. Every method can be called from any thread, at any time."""
+
+    def start(self, total_cells: int) -> None:
+        """Begin: so many cells will be run."""
+
+    def cell(self, cell_id: str, what: str) -> None:
+        """Show what is being done for a cell from now on: `resolving`."""
+
+    def done(self, cell_id: str, outcome: str) -> None:
+        """Show how a cell ended: `exception at import`."""
+
+    def note(self, text: str) -> None:
+        """Show something that is not about one cell."""
+
+    def finish(self) -> None:
+        """Leave the terminal as it was; harmless when repeated."""
+
+    def __enter__(self) -> Self:
+        """Return the display; leaving the context finishes it."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Finish."""
+
+
+def make_display(
+    stream: TextIO, *, interactive: bool | None = None, quiet: bool = False
+) -> Display:
+    """Return the display for `stream`: live on a terminal, else one line for each event.
+
+    `interactive` is used instead of asking the stream; `quiet` shows nothing at all.
+    """
+    if quiet:
+        return SilentDisplay()
+    if interactive is None:
+        interactive = stream.isatty() and os.environ.get("TERM", "dumb") != "dumb"
+    if interactive:
+        return LiveDisplay(Console(file=stream, force_terminal=True))
+    return PlainDisplay(stream)
+
+
+class SilentDisplay:
+    """Shows nothing; what the others do by default."""
+
+    def start(self, total_cells: int) -> None:
+        """Begin."""
+
+    def cell(self, cell_id: str, what: str) -> None:
+        """Take notice of what is being done."""
+
+    def done(self, cell_id: str, outcome: str) -> None:
+        """Take notice of how a cell ended."""
+
+    def note(self, text: str) -> None:
+        """Take notice of something else."""
+
+    def finish(self) -> None:
+        """End."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.finish()
+
+
+class PlainDisplay(SilentDisplay):
+    """One line for each event and no escape sequences, for logs."""
+
+    def __init__(self, stream: TextIO, clock: Clock = time.monotonic) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._phases = Phases()
+
+    def start(self, total_cells: int) -> None:
+        """Begin: so many cells will be run."""
+        with self._phases.lock:
+            self._phases.total = total_cells
+
+    def cell(self, cell_id: str, what: str) -> None:
+        """Show a line where the cell enters another phase."""
+        what = one_line(what)
+        with self._phases.lock:
+            if self._phases.enter(cell_id, what, self._clock()):
+                self._write(self._phases.line(cell_id, what))
+
+    def done(self, cell_id: str, outcome: str) -> None:
+        """Show a line."""
+        with self._phases.lock:
+            self._phases.leave(cell_id)
+            self._write(self._phases.line(cell_id, one_line(outcome)))
+
+    def note(self, text: str) -> None:
+        """Show a line."""
+        with self._phases.lock:
+            self._write(one_line(text, 1_000))
+
+    def _write(self, line: str) -> None:
+        # A reader that went away must not end the sweep.
+        with suppress(OSError):
+            self._stream.write(f"{line}\n")
+            self._stream.flush()
+
+
+class LiveDisplay(SilentDisplay):
+    """The cells in flight and a bar, redrawn in place; finished cells scroll by above them."""
+
+    def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
+        self._console = console
+        self._clock = clock
+        self._began = clock()
+        self._phases = Phases()
+        self._live = Live(
+            console=console, get_renderable=self._view, refresh_per_second=4, transient=True
+        )
+
+    def start(self, total_cells: int) -> None:
+        """Begin: so many cells will be run."""
+        with self._phases.lock:
+            self._phases.total = total_cells
+            self._began = self._clock()
+        self._live.start(refresh=True)
+
+    def cell(self, cell_id: str, what: str) -> None:
+        """Show it at the next redrawing."""
+        with self._phases.lock:
+            self._phases.enter(cell_id, one_line(what), self._clock())
+
+    def done(self, cell_id: str, outcome: str) -> None:
+        """Move the cell up."""
+        with self._phases.lock:
+            self._phases.leave(cell_id)
+            line = self._phases.line(cell_id, one_line(outcome))
+        self._print(line)
+
+    def note(self, text: str) -> None:
+        """Show a line above."""
+        self._print(one_line(text, 1_000))
+
+    def finish(self) -> None:
+        """Take the live part away and give the cursor back."""
+        # rich draws once more, without regard to the terminal's height.
+        with self._phases.lock:
+            self._phases.in_flight.clear()
+        self._live.stop()
+
+    def _print(self, line: str) -> None:
+        # Never under our lock: rich holds its own while it asks for the view, which takes ours.
+        with suppress(OSError):
+            self._console.print(Text(line))
+            if self._live.is_started:
+                self._live.refresh()
+
+    def _view(self) -> Group:
+        """Draw the bar and the cells in flight: how long each is at what."""
+        with self._phases.lock:
+            now = self._clock()
+            phases = tuple(self._phases.in_flight.items())
+            total, finished = self._phases.total, len(self._phases.finished)
+        waiting = max(0, total - finished - len(phases))
+        counts = f"{finished} of {total} done, {waiting} waiting, {_duration(now - self._began)}"
+        bar = Table.grid(padding=(0, 2))
+        bar.add_row(ProgressBar(total=max(total, 1), completed=finished, width=24), Text(counts))
+        longest = max((len(cell_id) for cell_id, _ in phases), default=0)
+        flight = (
+            f"{cell_id:<{longest}}  {_duration(now - phase.began):>5}  {phase.what}"
+            for cell_id, phase in phases
+        )
+        # The bar first: what a low terminal has no room for is cut off below.
+        return Group(bar, *(Text(line, no_wrap=True, overflow="ellipsis") for line in flight))
+
+
+def _duration(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d}"

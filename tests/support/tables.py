@@ -1,0 +1,296 @@
+"""A small sweep with every verdict, as the judge and `harness.explain` would hand it on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from harness.cell import Cell, Distribution, Flags, Resolution
+from harness.observation import (
+    Actual,
+    Base,
+    Ending,
+    EnvironmentFacts,
+    Image,
+    Observation,
+    Seconds,
+    Stage,
+)
+from harness.plan.plan import IndexState, Plan, PlannedCell
+from harness.report.table import Table, build_table
+from harness.verdict import Divergence, Judgement, OutputDivergence, Reason, Reference, Verdict
+from tests.support.fakes import model
+
+SEEN = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+
+DESCRIPTORS = Reason(
+    code="protobuf-descriptors",
+    message="TensorFlow's generated code is older than the protobuf that was installed",
+    evidence=(
+        "TypeError: Descriptors cannot be created directly.\n"
+        "If this call came from a _pb2.py file, your generated code is out of date and must be"
+        " regenerated with protoc >= 3.19.0."
+    ),
+    remedy="pin protobuf below 3.21",
+)
+
+
+class Row(NamedTuple):
+    """One cell of the fake sweep with all that is known of it."""
+
+    planned: PlannedCell
+    judgement: Judgement
+    observation: Observation | None
+
+
+def declared(tensorflow: str, python: str, days: int = 0, **fields: object) -> Cell:
+    """Return a cell whose TensorFlow was released `days` before it was seen."""
+    distribution = Distribution(
+        name="tensorflow-cpu", version=tensorflow, released=SEEN - timedelta(days=days)
+    )
+    return Cell.model_validate(
+        {"tensorflow": tensorflow, "python": python, "distribution": distribution, **fields}
+    )
+
+
+def distance(
+    max_abs: float, max_ulp: int, changed: int = 0, status: str = "equivalent"
+) -> Divergence:
+    """Return the distance of a cell with one output of 64 decisions."""
+    output = OutputDivergence.model_validate(
+        {
+            "status": status,
+            "max_abs": max_abs,
+            "max_rel": max_abs,
+            "max_ulp": max_ulp,
+            "decisions": 64,
+            "decisions_changed": changed,
+        }
+    )
+    return Divergence(
+        max_abs=max_abs,
+        max_rel=max_abs,
+        max_ulp=max_ulp,
+        decisions_changed=changed,
+        outputs={"probabilities": output},
+    )
+
+
+def ran(
+    cell: Cell,
+    verdict: Verdict,
+    *,
+    divergence: Divergence | None = None,
+    stage: Stage | None = None,
+    reason: Reason | None = None,
+    versions: tuple[str, str, str] | None = None,
+    **fields: object,
+) -> Row:
+    """Return a cell that was run in a Docker image; `versions` are of Python, NumPy and Keras."""
+    python, numpy, keras = versions or (None, None, None)
+    image = Image(
+        tag=f"tensorflow-environment-matrix:{cell.python}0c4f", digest="sha256:" + "ab" * 32
+    )
+    facts = EnvironmentFacts(
+        lock_digest="c" * 64,
+        distribution="tensorflow-cpu",
+        base=Base(kind="registry", reference=f"python:{cell.python}-slim"),
+        image=image,
+        builder="buildkit",
+        installer="uv 0.9.8",
+    )
+    observation = Observation.model_validate(
+        {
+            "cell": cell.id,
+            "key": "k",
+            "engine": "docker",
+            "loader": "saved_model.load",
+            "ending": Ending.COMPLETED if stage is None else Ending.EXCEPTION,
+            "stage": stage,
+            "environment": facts,
+            "actual": Actual(
+                tensorflow=cell.tensorflow if versions else None,
+                python=python,
+                numpy=numpy,
+                keras=keras,
+                device="CPU" if versions else None,
+            ),
+            "seconds": Seconds(build=18.8, import_=2.05, load=0.31, infer=0.04)
+            if stage is None
+            else Seconds(build=12.0),
+            "observed": SEEN,
+            **fields,
+        }
+    )
+    judgement = Judgement(
+        cell=cell.id,
+        verdict=verdict,
+        stage=stage,
+        reason=reason,
+        divergence=divergence,
+        accuracy=0.96875 if divergence is not None else None,
+        deterministic=observation.deterministic,
+    )
+    return Row(PlannedCell(cell=cell), judgement, observation)
+
+
+def left_out(cell: Cell, verdict: Verdict, reason: Reason) -> Row:
+    """Return a cell that could not be run."""
+    planned = PlannedCell(cell=cell, unavailable=reason, infrastructure=verdict is Verdict.SKIPPED)
+    return Row(planned, Judgement(cell=cell.id, verdict=verdict, reason=reason), None)
+
+
+def sweep_rows() -> tuple[Row, ...]:
+    """Return one cell or two of every verdict."""
+    today = Resolution.TODAY
+    return (
+        ran(
+            declared("2.4.4", "3.8", 1400),
+            Verdict.EQUIVALENT,
+            divergence=distance(1.19e-07, 3),
+            versions=("3.8.20", "1.19.5", "2.4.0"),
+            cached=True,
+        ),
+        ran(
+            declared("2.4.4", "3.8", 1400, resolution=today),
+            Verdict.FAILED,
+            stage=Stage.IMPORT,
+            reason=DESCRIPTORS,
+        ),
+        left_out(
+            Cell(tensorflow="2.4.4", python="3.11"),
+            Verdict.UNAVAILABLE,
+            Reason(
+                code="no-wheel",
+                message="TensorFlow 2.4.4 has no wheel for CPython 3.11 on linux x86_64",
+            ),
+        ),
+        ran(
+            declared("2.5.3", "3.9", 1300, resolution=today),
+            Verdict.FAILED,
+            stage=Stage.IMPORT,
+            reason=DESCRIPTORS.model_copy(
+                update={"evidence": "TypeError: Descriptors cannot be created directly."}
+            ),
+        ),
+        ran(
+            declared("2.10.1", "3.10", 1000),
+            Verdict.MISLABELLED,
+            reason=Reason(
+                code="mislabelled",
+                message="NumPy 1.24.4 ran, the lock has 1.23.5",
+                evidence="NumPy 1.24.4 ran, the lock has 1.23.5",
+            ),
+            versions=("3.10.15", "1.24.4", "2.10.0"),
+        ),
+        ran(
+            declared("2.15.1", "3.11", 600),
+            Verdict.IDENTICAL,
+            divergence=distance(0.0, 0, status="identical"),
+            versions=("3.11.7", "1.26.4", "2.15.0"),
+        ),
+        ran(
+            declared(
+                "2.15.1",
+                "3.11",
+                600,
+                flags=Flags(name="onednn-off", variables={"TF_ENABLE_ONEDNN_OPTS": "0"}),
+            ),
+            Verdict.EQUIVALENT,
+            divergence=distance(9.54e-07, 6),
+            versions=("3.11.7", "1.26.4", "2.15.0"),
+            deterministic=False,
+        ),
+        left_out(
+            declared("2.15.1", "3.11", 600, device="cuda"),
+            Verdict.SKIPPED,
+            Reason(
+                code="no-gpu",
+                message="this machine has no NVIDIA GPU",
+                remedy="run it on a machine with one",
+            ),
+        ),
+        ran(
+            declared("2.16.2", "3.12", 500, note="3.13 has wheels too, but cannot be got here"),
+            Verdict.DIVERGED,
+            divergence=distance(0.0832, 1_390_000, 2, "diverged"),
+            reason=Reason(
+                code="decisions",
+                message=(
+                    "output 'probabilities': up to 0.083 (rel 0.083, 41 of 640 elements beyond"
+                    " atol 1e-06 rtol 1e-05); 2 of 64 decisions changed"
+                ),
+            ),
+            versions=("3.12.7", "1.26.4", "3.4.1"),
+        ),
+        ran(
+            declared("2.20.0", "3.13", 100),
+            Verdict.FAILED,
+            stage=Stage.LOAD,
+            reason=Reason(
+                code="unclassified",
+                message="ValueError: Unable to open object | `keras` \x1b[31mred\x1b[0m",
+                evidence="ValueError: " + "frame of a very long traceback; " * 60 + "the end",
+            ),
+            versions=("3.13.0", "2.1.3", "3.11.3"),
+        ),
+        ran(
+            declared("2.21.0", "3.13", 30),
+            Verdict.UNKNOWN,
+            stage=Stage.BUILD,
+            reason=Reason(
+                code="infrastructure",
+                message="No space left on device",
+                remedy="free some disk (`harness clean` helps) and run the same command again",
+            ),
+        ),
+    )
+
+
+def sweep_plan(rows: tuple[Row, ...] | None = None) -> Plan:
+    """Return the plan of the fake sweep, with an exclusion and an index that did not answer."""
+    return Plan(
+        cells=tuple(row.planned for row in rows or sweep_rows()),
+        excluded=((declared("2.5.3", "3.9", 1300), "its wheels need AVX-512 on our machines"),),
+        index=IndexState(
+            retrieved=SEEN - timedelta(days=3),
+            source="stale-cache",
+            note="the package index did not answer; answers of 2026-11-17 09:30 UTC were used",
+        ),
+        notes=("tensorflow >=2.4: 2.14 is left out, it was yanked",),
+    )
+
+
+def sweep_table(
+    rows: tuple[Row, ...] | None = None,
+    *,
+    recommendation: tuple[str | None, str] = (
+        "tf2.15.1-py3.11-cpu",
+        "the newest as-released environment with default pins and flags among the 3 of 11 cells"
+        " that agree with the reference: it is the reference itself",
+    ),
+    **fields: object,
+) -> Table:
+    """Return the table of `rows`, or of the fake sweep."""
+    rows = sweep_rows() if rows is None else rows
+    observations: Mapping[str, Observation] = {
+        row.planned.cell.id: row.observation for row in rows if row.observation is not None
+    }
+    table = build_table(
+        model=model(Path("digits"), name="digits", digest="4f3a9c21b07e" + "0" * 52),
+        engine="docker",
+        engine_description=(
+            "docker engine: Docker 28.2.2, BuildKit, images on python:X-slim; no network, read-only"
+        ),
+        sweep="20261120-093000",
+        plan=sweep_plan(rows),
+        observations=observations,
+        judgements=[row.judgement for row in rows],
+        reference=Reference(
+            cell="tf2.15.1-py3.11-cpu", why="the model's files say TensorFlow 2.15.1 wrote it"
+        ),
+        recommendation=recommendation,
+    )
+    return table.model_copy(update=fields)

@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import hashlib
+import tarfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import docker
+import pytest
+import requests
+from docker.errors import APIError, DockerException, ImageNotFound, NotFound
+
+from harness.environments import bases
+from harness.environments.archive import write_archive
+from harness.environments.bases import Bases
+from harness.environments.docker_daemon import Daemon, explain, find_image, import_archive
+from harness.environments.engine import CellFailure
+from harness.environments.host_slice import obstacle
+from harness.environments.interpreters import Interpreter
+from harness.observation import Base, Ending
+
+DIGEST = "sha256:" + "ab" * 32
+SILENT = APIError("500 Server Error", explanation="dial tcp: no such host")
+
+
+class FakeImages:
+    """The images of a daemon, and what a registry says."""
+
+    def __init__(self, registry: object, local: dict[str, dict[str, str]] | None = None) -> None:
+        self.registry = registry
+        self.local = local or {}
+        self.asked: list[str] = []
+        self.pulled: list[str] = []
+
+    def get_registry_data(self, name: str) -> object:
+        self.asked.append(name)
+        if isinstance(self.registry, Exception):
+            raise self.registry
+        return SimpleNamespace(id=self.registry)
+
+    def get(self, name: str) -> object:
+        if name not in self.local:
+            raise ImageNotFound(name)
+        return SimpleNamespace(id="sha256:local", labels=self.local[name])
+
+    def pull(self, name: str) -> None:
+        self.pulled.append(name)
+
+
+def daemon(images: FakeImages) -> Daemon:
+    client = cast("docker.DockerClient", SimpleNamespace(images=images))
+    return Daemon(client=client, hasty=client, version="1", machine="x86_64", cpus=2, security=())
+
+
+@pytest.fixture(autouse=True)
+def _no_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bases, "movable_interpreter", lambda python: None)
+    monkeypatch.setattr(bases, "provide_interpreter", lambda python: f"no CPython {python} here")
+
+
+def silent(phrase: str) -> None:
+    """A progress nobody sees."""
+
+
+def test_a_registry_comes_first_and_is_pinned_by_digest() -> None:
+    images = FakeImages(DIGEST, {"python:3.11-slim": {}})
+    found = Bases(daemon(images), prefix="").get("3.11", silent)
+    assert found == Base(kind="registry", reference=f"python:3.11-slim@{DIGEST}", digest=DIGEST)
+    assert images.pulled == [f"python@{DIGEST}"]
+
+
+def test_a_mirror_is_asked_instead() -> None:
+    images = FakeImages(DIGEST)
+    found = Bases(daemon(images), prefix="mirror.example/library/").get("3.11", silent)
+    assert images.asked == ["mirror.example/library/python:3.11-slim"]
+    assert isinstance(found, Base)
+    assert found.reference == f"mirror.example/library/python:3.11-slim@{DIGEST}"
+
+
+def test_the_registry_is_asked_once_for_each_python() -> None:
+    images = FakeImages(DIGEST)
+    looked = Bases(daemon(images), prefix="")
+    for python in ("3.11", "3.11", "3.12"):
+        looked.get(python, silent)
+    assert images.asked == ["python:3.11-slim", "python:3.12-slim"]
+
+
+def test_a_registry_that_failed_is_not_asked_again() -> None:
+    images = FakeImages(SILENT, {"python:3.11-slim": {}, "python:3.12-slim": {}})
+    looked = Bases(daemon(images), prefix="")
+    assert looked.get("3.11", silent) == Base(
+        kind="local-image", reference="python:3.11-slim", digest="sha256:local"
+    )
+    assert isinstance(looked.get("3.12", silent), Base)
+    assert images.asked == ["python:3.11-slim"]
+    assert looked.describe() == (
+        "bases made from this machine's interpreters (no registry answers)"
+    )
+
+
+def test_an_image_of_ours_is_no_base_from_elsewhere() -> None:
+    images = FakeImages(
+        SILENT, {"python:3.11-slim": {"tensorflow-environment-matrix.role": "base"}}
+    )
+    found = Bases(daemon(images), prefix="").get("3.11", silent)
+    assert isinstance(found, CellFailure)
+
+
+def test_a_python_that_nothing_has_is_skipped_and_every_reason_is_said() -> None:
+    images = FakeImages(NotFound("no such manifest"))
+    looked = Bases(daemon(images), prefix="")
+    found = looked.get("3.99", silent)
+    assert isinstance(found, CellFailure)
+    assert (found.ending, found.type) == (Ending.SKIPPED, "NoBase")
+    assert (
+        found.message
+        == looked.obstacle("3.99")
+        == (
+            "the registry has no python:3.99-slim; no local image python:3.99-slim;"
+            " no CPython 3.99 here"
+        )
+    )
+
+
+def test_without_a_registry_the_reason_says_so() -> None:
+    looked = Bases(daemon(FakeImages(SILENT)), prefix="")
+    assert looked.obstacle("3.11") == (
+        "no registry answers (dial tcp: no such host); no local image python:3.11-slim;"
+        " no CPython 3.11 here"
+    )
+
+
+def test_with_a_registry_every_python_it_has_can_be_got() -> None:
+    assert Bases(daemon(FakeImages(DIGEST)), prefix="").obstacle("3.6") is None
+
+
+def test_a_pull_that_fails_is_infrastructure() -> None:
+    class Broken(FakeImages):
+        def pull(self, name: str) -> None:
+            raise requests.exceptions.ConnectionError("connection reset")
+
+    found = Bases(daemon(Broken(DIGEST)), prefix="").get("3.11", silent)
+    assert isinstance(found, CellFailure)
+    assert (found.ending, found.type) == (Ending.INFRASTRUCTURE, "DaemonUnavailable")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (APIError("x", explanation="write: no space left on device"), "DiskFull"),
+        (OSError(28, "No space left on device"), "DiskFull"),
+        (requests.exceptions.ConnectionError("aborted"), "DaemonUnavailable"),
+        (requests.exceptions.ReadTimeout("read timed out"), "DaemonUnavailable"),
+        (APIError("x", explanation="conflict"), "DockerError"),
+        (DockerException("anything"), "DockerError"),
+        (PermissionError(13, "Permission denied"), "DockerError"),
+    ],
+)
+def test_what_an_error_of_docker_means(error: Exception, kind: str) -> None:
+    assert explain(error)[0] == kind
+    assert "\n" not in explain(error)[1]
+
+
+def test_an_image_that_is_not_there() -> None:
+    assert find_image(daemon(FakeImages(SILENT)), "x:1") is None
+
+
+def test_an_import_that_failed_after_status_200(tmp_path: Path) -> None:
+    answer = '{"status":"Loading"}\n{"errorDetail":{},"error":"no space left on device"}\n'
+    api = SimpleNamespace(import_image_from_file=lambda *_, **__: answer)
+    client = cast("docker.DockerClient", SimpleNamespace(api=api))
+    broken = Daemon(client=client, hasty=client, version="1", machine="x86_64", cpus=2, security=())
+    with pytest.raises(DockerException, match="no space left on device"):
+        import_archive(broken, tmp_path / "a.tar", repository="r", tag="t", changes=())
+
+
+def interpreter(**fields: object) -> Interpreter:
+    values: dict[str, object] = {
+        "path": Path("/p/bin/python3.11"),
+        "python": "3.11",
+        "version": "3.11.7",
+        "prefix": Path("/p"),
+        "machine": "x86_64",
+        "source": "pyenv",
+    }
+    return Interpreter.model_validate(values | fields)
+
+
+def test_what_cannot_become_a_base(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("platform.system", lambda: "Linux")
+    monkeypatch.setattr("platform.libc_ver", lambda: ("glibc", "2.36"))
+    assert obstacle(interpreter(), "aarch64") == (
+        "CPython 3.11.7 (pyenv) is for x86_64, the Docker engine for aarch64"
+    )
+    system = interpreter(path=Path("/usr/bin/python3.11"), prefix=Path("/usr"), source="system")
+    assert obstacle(system, "x86_64") == (
+        "/usr/bin/python3.11 is spread over the system and cannot be moved"
+    )
+    monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
+    assert obstacle(interpreter(), "x86_64") == (
+        "a base can be made from an interpreter only on Linux with glibc"
+    )
+
+
+def tree(folder: Path, names: list[str], mode: int) -> Path:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+        (folder / name).chmod(mode)
+    (folder / "tmp").mkdir(parents=True)
+    (folder / "link").symlink_to("a")
+    return folder
+
+
+def test_the_same_files_make_the_same_archive(tmp_path: Path) -> None:
+    names = ["a", "b/c", "b/d"]
+    one = tree(tmp_path / "one", names, 0o600)
+    two = tree(tmp_path / "two", names[::-1], 0o664)
+    digests = [
+        write_archive(root, tmp_path / f"{root.name}.tar", mtime=315_532_800) for root in (one, two)
+    ]
+    assert digests[0] == digests[1]
+    assert digests[0] == hashlib.sha256((tmp_path / "one.tar").read_bytes()).hexdigest()
+    with tarfile.open(tmp_path / "one.tar") as archive:
+        entries = {entry.name: (entry.mode, entry.uid, entry.mtime) for entry in archive}
+    assert entries == {
+        "a": (0o644, 0, 315_532_800),
+        "b": (0o755, 0, 315_532_800),
+        "b/c": (0o644, 0, 315_532_800),
+        "b/d": (0o644, 0, 315_532_800),
+        "link": (0o755, 0, 315_532_800),
+        "tmp": (0o1777, 0, 315_532_800),
+    }
+
+
+def test_other_content_makes_another_archive(tmp_path: Path) -> None:
+    one = tree(tmp_path / "one", ["a"], 0o644)
+    first = write_archive(one, tmp_path / "1.tar", mtime=1)
+    (one / "a").chmod(0o755)
+    assert write_archive(one, tmp_path / "2.tar", mtime=1) != first

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from harness.judge.compare import compare
+from harness.judge.decisions import accuracy, changed, decisions
+from harness.judge.words import describe, why_diverged
+from harness.model.model import Tolerance
+from harness.tensor import NumericTensor, StringTensor
+from harness.verdict import OutputDivergence, Reason
+
+
+def tensor(values: Any, dtype: str = "float32") -> NumericTensor:
+    return NumericTensor(dtype, np.asarray(values, dtype))
+
+
+def test_the_worst_output_counts() -> None:
+    reference = {"a": tensor([[1.0, 2.0]]), "b": tensor([[3.0, 4.0]])}
+    actual = {"b": tensor([[5.0, 4.0]]), "a": tensor([[1.0, 2.0]])}
+    found = compare(actual, reference, {})
+    assert list(found.outputs) == ["a", "b"]
+    assert [output.status for output in found.outputs.values()] == ["identical", "diverged"]
+    assert (found.max_abs, found.max_rel, found.decisions_changed) == (2.0, 0.5, 1)
+    assert found.max_ulp == found.outputs["b"].max_ulp
+
+
+def test_a_relative_distance_that_does_not_exist_is_the_worst() -> None:
+    reference = {"a": tensor([1.0]), "b": tensor([0.0])}
+    actual = {"a": tensor([1.5]), "b": tensor([0.5])}
+    found = compare(actual, reference, {})
+    assert (found.max_abs, found.max_rel) == (0.5, None)
+
+
+def test_no_number_holds_for_a_cell_where_an_output_has_none() -> None:
+    found = compare({"a": tensor([1.0])}, {"a": tensor([1.0]), "b": tensor([1.0])}, {})
+    assert (found.max_abs, found.max_rel, found.max_ulp) == (None, None, None)
+
+
+def test_strings_leave_the_numbers_of_the_others() -> None:
+    names = StringTensor((1,), (b"cat",))
+    found = compare({"a": tensor([1.0]), "b": names}, {"a": tensor([1.0]), "b": names}, {})
+    assert (found.max_abs, found.max_ulp) == (0, 0)
+
+
+def test_an_equivalent_output_may_change_a_near_tie() -> None:
+    reference = {"p": tensor([[0.5, 0.5000001], [0.9, 0.1]])}
+    actual = {"p": tensor([[0.5000001, 0.5], [0.9, 0.1]])}
+    output = compare(actual, reference, {}).outputs["p"]
+    assert (output.status, output.decisions, output.decisions_changed) == ("equivalent", 2, 1)
+
+
+def test_decisions_are_asked_only_where_there_are_some() -> None:
+    assert decisions(tensor([[1.0, 2.0], [3.0, 4.0]])) == 2
+    assert decisions(tensor(np.zeros((2, 3, 4)))) == 6
+    assert decisions(tensor(np.zeros((0, 4)))) == 0
+    assert decisions(tensor([1.0, 2.0])) is None
+    assert decisions(tensor([[1.0], [2.0]])) is None
+    assert decisions(tensor([[1, 2]], "int32")) is None
+    assert decisions(StringTensor((1, 2), (b"a", b"b"))) is None
+
+
+def test_decisions_do_not_depend_on_blocks() -> None:
+    generator = np.random.default_rng(0)
+    one, other = (tensor(generator.random((7, 3))) for _ in range(2))
+    whole = changed(one, other)
+    assert whole == np.count_nonzero(one.array.argmax(-1) != other.array.argmax(-1))
+    assert [changed(one, other, block=block) for block in (1, 3, 6, 100)] == [whole] * 4
+
+
+def test_bfloat16_decides_by_value_and_not_by_bits() -> None:
+    # -1 has larger bits than 1.
+    bits = np.array([[0xBF80, 0x3F80]], np.uint16)
+    assert accuracy(NumericTensor("bfloat16", bits), np.array([1])) == 1
+
+
+def test_accuracy() -> None:
+    scores = tensor([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    assert accuracy(scores, np.array([0, 1, 1]), block=2) == 2 / 3
+
+
+def outputs_beside(actual: dict[str, Any], reference: dict[str, Any]) -> Reason:
+    return why_diverged(compare(actual, reference, {}))
+
+
+def test_words_of_numbers() -> None:
+    reference = tensor([[0.75, 0.25], [0.5, 0.25]])
+    actual = tensor([[0.25, 0.75], [0.5, 0.25]])
+    reason = outputs_beside({"probabilities": actual}, {"probabilities": reference})
+    line = (
+        "output 'probabilities': up to 0.5 (rel 0.67, 2 of 4 elements beyond atol 1e-05 "
+        "rtol 0.0001); 1 of 2 decisions changed"
+    )
+    assert reason == Reason(code="decisions", message=line, evidence=line)
+
+
+def test_words_of_a_vector_beside_zeros() -> None:
+    reason = outputs_beside({"y": tensor([0.5, 0.0])}, {"y": tensor([0.0, 0.0])})
+    assert reason.code == "numbers"
+    assert reason.message == (
+        "output 'y': up to 0.5 (1 of 2 elements beyond atol 1e-05 rtol 0.0001)"
+    )
+
+
+def test_words_of_what_has_no_distance() -> None:
+    one = tensor([[1.0, 2.0]])
+    assert outputs_beside({"y": one}, {"y": tensor([[1.0]])}) == Reason(
+        code="shape",
+        message="output 'y' has shape [1, 2], the reference has [1, 1]",
+        evidence="output 'y' has shape [1, 2], the reference has [1, 1]",
+    )
+    reason = outputs_beside({"y": one}, {"y": tensor([[1.0, 2.0]], "float64")})
+    assert reason.code == "dtype"
+    assert reason.message == "output 'y' has dtype float32, the reference has float64"
+    reason = outputs_beside({"y": tensor([math.nan])}, {"y": tensor([1.0])})
+    assert reason.code == "nonfinite"
+    assert reason.message == "output 'y': NaN or Inf differ in 1 of 1 elements"
+
+
+def test_words_of_exact_types() -> None:
+    reason = outputs_beside({"y": tensor([1, 9], "int64")}, {"y": tensor([1, 2], "int64")})
+    assert reason.code == "numbers"
+    assert reason.message == "output 'y': 1 of 2 elements differ, by up to 7"
+    reason = outputs_beside({"y": StringTensor((), (b"a",))}, {"y": StringTensor((), (b"b",))})
+    assert reason.message == "output 'y': 1 of 1 elements differ"
+
+
+def test_words_of_a_renamed_output() -> None:
+    reason = outputs_beside({"dense_1": tensor([1.0])}, {"dense": tensor([1.0])})
+    assert reason.code == "missing-output"
+    assert reason.message == (
+        "output 'dense' is missing (and 1 more output); the cell gives 'dense_1' instead"
+    )
+    assert reason.evidence == "output 'dense' is missing\noutput 'dense_1' is not in the reference"
+
+
+def test_words_of_an_extra_output() -> None:
+    one = tensor([1.0])
+    reason = outputs_beside({"a": one, "b": one}, {"a": one})
+    assert (reason.code, reason.message) == (
+        "extra-output",
+        "output 'b' is not in the reference",
+    )
+
+
+def test_the_gravest_output_is_the_reason() -> None:
+    reference = {"a": tensor([[1.0, 2.0]]), "b": tensor([[1.0, 2.0]]), "c": tensor([1.0])}
+    actual = {"a": tensor([[9.0, 10.0]]), "b": tensor([[2.0, 1.0]]), "c": tensor([1.0])}
+    reason = outputs_beside(actual, reference)
+    assert reason.code == "decisions"
+    assert reason.message.startswith("output 'b': up to 1 (")
+    assert reason.message.endswith("; 1 of 1 decisions changed (and 1 more output)")
+
+
+def test_names_from_a_cell_are_made_safe() -> None:
+    name = "evil\x1b[2J\nname"
+    assert describe(name, OutputDivergence(status="missing")) == "output 'evil name' is missing"
+
+
+def test_tolerances_are_per_output() -> None:
+    reference = {"a": tensor([1.0]), "b": tensor([1.0])}
+    actual = {"a": tensor([1.5]), "b": tensor([1.5])}
+    found = compare(actual, reference, {"a": Tolerance(atol=1)})
+    assert found.outputs["a"].status == "equivalent"
+    assert (found.outputs["a"].atol, found.outputs["a"].rtol) == (1, 1e-4)
+    assert found.outputs["b"].status == "diverged"

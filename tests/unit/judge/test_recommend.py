@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from harness.cell import Cell
+from harness.judge.recommend import Recommendation, recommend
+from harness.plan.plan import PlannedCell
+from harness.verdict import Divergence, Judgement, Reference, Verdict
+from tests.support.fakes import cell
+
+OLD, MIDDLE, NEW = cell("2.4.4", "3.8"), cell("2.15.1", "3.11"), cell("2.21.0", "3.13")
+EXPECTED = Reference(cell=None, why="expected.npz beside the model")
+
+
+def judged(one: Cell, verdict: Verdict, changed: int | None = 0, **fields: object) -> Judgement:
+    divergence = Divergence(max_abs=1.25e-7, decisions_changed=changed)
+    return Judgement.model_validate(
+        {"cell": one.id, "verdict": verdict, "divergence": divergence, **fields}
+    )
+
+
+def choose(*pairs: tuple[Cell, Judgement], reference: Reference = EXPECTED) -> Recommendation:
+    cells = [PlannedCell(cell=one) for one, _ in pairs]
+    return recommend(cells, [judgement for _, judgement in pairs], reference)
+
+
+def plain(one: Cell, verdict: Verdict, changed: int | None = 0) -> tuple[Cell, Judgement]:
+    return one, judged(one, verdict, changed)
+
+
+def test_the_newest_that_agrees() -> None:
+    found = choose(
+        plain(OLD, Verdict.IDENTICAL),
+        plain(MIDDLE, Verdict.EQUIVALENT),
+        plain(NEW, Verdict.DIVERGED),
+    )
+    assert found == (
+        MIDDLE.id,
+        "the newest as-released environment with default pins and flags among the 2 of 3 cells "
+        "that agree with the reference: its outputs differ from the reference by at most 1.2e-07, "
+        "within tolerance, and no decision changed",
+    )
+
+
+def test_the_only_one_that_agrees() -> None:
+    reference = Reference(cell=OLD.id, why="")
+    found = choose(plain(OLD, Verdict.IDENTICAL), plain(NEW, Verdict.FAILED), reference=reference)
+    assert found == (
+        OLD.id,
+        "the only cell of 2 that agrees with the reference: it is the reference itself",
+    )
+
+
+def test_changed_decisions_do_not_agree() -> None:
+    found = choose(plain(OLD, Verdict.IDENTICAL), plain(NEW, Verdict.EQUIVALENT, 1))
+    assert found.cell == OLD.id
+
+
+def test_as_released_before_today_and_python_last() -> None:
+    today = cell("2.21.0", "3.13", resolution="today")
+    older = cell("2.15.1", "3.10")
+    pairs = [plain(one, Verdict.IDENTICAL) for one in (today, older, MIDDLE)]
+    assert choose(*pairs).cell == MIDDLE.id
+    found = choose(pairs[0])
+    assert found.cell == today.id
+
+
+def test_a_cell_that_varies_says_so() -> None:
+    found = choose((OLD, judged(OLD, Verdict.IDENTICAL, deterministic=False)))
+    assert found.why == (
+        "the only cell of 1 that agrees with the reference: its outputs equal the reference's "
+        "bit for bit; running it twice gave different bits"
+    )
+
+
+def test_other_pins_and_flags_are_not_recommended() -> None:
+    pinned = cell("2.21.0", "3.13", pins={"name": "numpy-1"})
+    assert choose(plain(pinned, Verdict.IDENTICAL), plain(OLD, Verdict.FAILED)) == (
+        None,
+        "only environments with other than default pins or flags agree with the reference: "
+        "1 of 2 cells",
+    )
+
+
+def test_nothing_agrees() -> None:
+    found = choose(
+        plain(OLD, Verdict.FAILED),
+        plain(MIDDLE, Verdict.FAILED),
+        plain(NEW, Verdict.EQUIVALENT, 2),
+    )
+    assert found == (
+        None,
+        "no cell agrees with the reference: 1 equivalent, 2 failed, those equivalent with "
+        "changed decisions",
+    )

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ModelError
+from harness.model.model import Format
+from harness.model.settings import InputSettings, Settings, ToleranceSettings, load_settings
+
+
+def load(tmp_path: Path, text: str) -> Settings:
+    (tmp_path / "model.yaml").write_text(text)
+    return load_settings(tmp_path / "model.yaml")
+
+
+def problems(tmp_path: Path, text: str) -> str:
+    with pytest.raises(ModelError) as caught:
+        load(tmp_path, text)
+    return str(caught.value).replace(f"{tmp_path}/", "")
+
+
+def test_everything_it_can_say(tmp_path: Path) -> None:
+    settings = load(
+        tmp_path,
+        """
+format: saved_model
+path: export/1
+name: my-model_2.0
+signature: serving_default
+seed: 7
+batch_size: 2
+inputs:
+  x: {shape: [2, 3], range: [-1, 1e2]}
+tolerances:
+  y: {atol: 1e-5}
+  "*": {rtol: 0}
+requirements: ["tensorflow-text>=2.8; python_version<'3.9'", scipy]
+""",
+    )
+    expected = Settings(
+        format=Format.SAVED_MODEL,
+        path="export/1",
+        name="my-model_2.0",
+        signature="serving_default",
+        seed=7,
+        batch_size=2,
+        inputs={"x": InputSettings(shape=(2, 3), range=[-1, 100])},  # type: ignore[arg-type]
+        tolerances={"y": ToleranceSettings(atol=1e-5), "*": ToleranceSettings(rtol=0)},
+        requirements=("tensorflow-text>=2.8; python_version<'3.9'", "scipy"),
+    )
+    assert settings.model_dump() == expected.model_dump()
+    assert settings.inputs["x"].range == (-1.0, 100.0)
+
+
+def test_an_empty_file_says_nothing(tmp_path: Path) -> None:
+    assert load(tmp_path, "") == Settings()
+
+
+def test_all_problems_at_once_with_their_places(tmp_path: Path) -> None:
+    text = """fromat: keras
+format: h5
+path: ../other
+name: a/b
+seed: -1
+batch_size: 0
+inputs:
+  x:
+    shape: [2, three]
+    rang: [0, 1]
+    range: [1, 0]
+tolerances:
+  y: {atol: lots}
+requirements:
+  - "x @ https://example.invalid/x.whl"
+  - ./local
+  - tensorflow-cpu==2.10
+"""
+    assert problems(tmp_path, text) == (
+        "model.yaml:1 fromat: unknown key\n"
+        "  allowed: format, path, name, signature, seed, batch_size, inputs, tolerances, "
+        "requirements\n"
+        "  hint: did you mean 'format'?\n"
+        "model.yaml:2 format: 'h5' is not a format\n"
+        "  allowed: saved_model, keras, hdf5\n"
+        "  hint: did you mean 'hdf5'?\n"
+        "model.yaml:3 path: '../other' is not below model.yaml\n"
+        "  allowed: paths relative to model.yaml's folder\n"
+        "model.yaml:4 name: 'a/b' cannot name a folder\n"
+        "  allowed: A-Z, a-z, 0-9, dots, dashes, underscores\n"
+        "model.yaml:5 seed: '-1' is out of range\n"
+        "  allowed: whole numbers from 0 to 4294967295\n"
+        "model.yaml:6 batch_size: '0' is out of range\n"
+        "  allowed: whole numbers from 1 to 2147483647\n"
+        "model.yaml:9 inputs.x.shape[1]: 'three' is out of range\n"
+        "  allowed: whole numbers from 1 to 2147483647\n"
+        "model.yaml:10 inputs.x.rang: unknown key\n"
+        "  allowed: shape, range\n"
+        "  hint: did you mean 'range'?\n"
+        "model.yaml:11 inputs.x.range: a list is not a range\n"
+        "  allowed: [low, high] with low below high\n"
+        "model.yaml:13 tolerances.y.atol: 'lots' is not a number\n"
+        "  allowed: finite numbers such as 0.5 or 1e-5\n"
+        "model.yaml:15 requirements[0]: 'x @ https://example.invalid/x.whl' names an address\n"
+        '  allowed: a package with or without versions (PEP 508), such as "tensorflow-text" or '
+        '"x>=2"\n'
+        "  hint: packages come from the index only\n"
+        "model.yaml:16 requirements[1]: './local' is not a requirement\n"
+        '  allowed: a package with or without versions (PEP 508), such as "tensorflow-text" or '
+        '"x>=2"\n'
+        "model.yaml:17 requirements[2]: 'tensorflow-cpu==2.10' cannot be required\n"
+        '  allowed: a package with or without versions (PEP 508), such as "tensorflow-text" or '
+        '"x>=2"\n'
+        "  hint: the matrix says which TensorFlow"
+    )
+
+
+@pytest.mark.parametrize("value", ["[1]", "[1, 1]", "[a, 2]", "[nan, 2]", "[0, inf]", "3", "{}"])
+def test_ranges_that_are_none(tmp_path: Path, value: str) -> None:
+    text = problems(tmp_path, f"inputs: {{x: {{range: {value}}}}}")
+    assert text.startswith("model.yaml:1 inputs.x.range: ")
+
+
+@pytest.mark.parametrize("value", ["-1", "nan", "inf", "x"])
+def test_tolerances_that_are_none(tmp_path: Path, value: str) -> None:
+    text = problems(tmp_path, f"tolerances: {{'*': {{rtol: {value}}}}}")
+    assert text.startswith("model.yaml:1 tolerances.*.rtol: ")
+
+
+def test_not_a_mapping(tmp_path: Path) -> None:
+    assert problems(tmp_path, "- a\n") == (
+        "model.yaml: is not a mapping of keys to values\n"
+        "  allowed: format, path, name, signature, seed, batch_size, inputs, tolerances, "
+        "requirements"
+    )
+
+
+def test_not_yaml(tmp_path: Path) -> None:
+    assert problems(tmp_path, "a: [").startswith("model.yaml:1 column 5: is not YAML: ")
+
+
+def test_not_text(tmp_path: Path) -> None:
+    (tmp_path / "model.yaml").write_bytes(b"a: \xff")
+    with pytest.raises(ModelError, match=r"model\.yaml: is not UTF-8 text"):
+        load_settings(tmp_path / "model.yaml")
+
+
+def test_far_too_large(tmp_path: Path) -> None:
+    assert problems(tmp_path, "#" * (1024**2 + 1)) == "model.yaml: is larger than 1048576 bytes"
+
+
+def test_a_link_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "model.yaml").symlink_to("/etc/passwd")
+    with pytest.raises(ModelError, match=r"model\.yaml: is a symbolic link, not a file"):
+        load_settings(tmp_path / "model.yaml")

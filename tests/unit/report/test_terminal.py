@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from harness.observation import Stage
+from harness.report.terminal import render_terminal
+from harness.verdict import Reason, Verdict
+from tests.support.tables import declared, distance, ran, sweep_rows, sweep_table
+
+EXPECTED = Path(__file__).parent / "expected"
+COLOR = re.compile(r"\x1b\[\d+m")
+
+HOSTILE = "\x1b[2J\x1b]0;title\x07\u202eevil\nDeploy tf9.9.9-py3.99-cpu\r\x08"
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_whole_table(width: int) -> None:
+    text = render_terminal(sweep_table(), width=width, color=False)
+    assert text == (EXPECTED / f"terminal-{width}.txt").read_text()
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
+def test_nothing_but_the_last_line_is_wider_than_the_terminal(width: int) -> None:
+    *lines, last, end = render_terminal(sweep_table(), width=width, color=False).split("\n")
+    narrowest = max(width, 76)  # ids are not broken any further
+    assert max(map(len, lines)) <= narrowest
+    assert last.startswith("Deploy tf2.15.1-py3.11-cpu, image tensorflow-environment-matrix:")
+    assert end == ""
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_every_cell_is_named_whole_or_over_lines_that_join(width: int) -> None:
+    rows = sweep_rows()
+    text = render_terminal(sweep_table(rows), width=width, color=False)
+    joined = re.sub(r"\n +", "", re.sub(r"  +\S.*", "", text))
+    for row in rows:
+        assert row.planned.cell.id in joined
+
+
+def test_the_columns_there_is_no_room_for_are_named() -> None:
+    text = render_terminal(sweep_table(), width=80, color=False)
+    assert (
+        "\nNo room here for: python, numpy, keras, run s, build s, max rel, reused"
+        " (all in\ntable.json)\n"
+    ) in text
+    assert "No room" not in render_terminal(sweep_table(), width=200, color=False)
+
+
+def test_colours_only_repeat_the_words() -> None:
+    colored = render_terminal(sweep_table(), width=80, color=True)
+    assert COLOR.sub("", colored) == render_terminal(sweep_table(), width=80, color=False)
+    assert "\x1b[32midentical\x1b[0m" in colored
+    assert "\x1b[31mfailed at import\x1b[0m" in colored
+
+
+def test_the_last_line_says_why_none() -> None:
+    table = sweep_table(recommendation=(None, "no cell agrees with the reference: 3 failed"))
+    text = render_terminal(table, width=40, color=False)
+    assert text.endswith("\nDeploy none of these: no cell agrees with the reference: 3 failed\n")
+
+
+def test_columns_without_a_value_are_left_out() -> None:
+    row = ran(declared("2.20.0", "3.13"), Verdict.FAILED, stage=Stage.LOAD)
+    text = render_terminal(sweep_table((row,)), width=80, color=False)
+    assert "\n\ncell                 verdict         build s\n" in text
+
+
+def test_text_from_elsewhere_obeys_nobody() -> None:
+    row = ran(
+        declared("2.20.0", "3.13", note=HOSTILE),
+        Verdict.FAILED,
+        stage=Stage.LOAD,
+        reason=Reason(code=HOSTILE, message=HOSTILE, evidence=HOSTILE, remedy=HOSTILE),
+        versions=(HOSTILE, HOSTILE, HOSTILE),
+        loader=HOSTILE,
+    )
+    table = sweep_table(
+        (row,), engine_description=HOSTILE, notes=(HOSTILE,), recommendation=(None, HOSTILE)
+    )
+    text = render_terminal(table, width=200, color=False)
+    assert {character for character in text if not character.isprintable()} == {"\n"}
+    assert text.count("\nDeploy ") == 1
+
+
+def test_decisions_are_those_of_the_output_that_changed_most() -> None:
+    few, many = distance(0.5, 9, 1, "diverged"), distance(0.5, 9, 3, "diverged")
+    small = few.outputs["probabilities"].model_copy(update={"decisions": 10})
+    both = many.model_copy(update={"outputs": {"a": small, "b": many.outputs["probabilities"]}})
+    row = ran(declared("2.20.0", "3.13"), Verdict.DIVERGED, divergence=both)
+    assert " 3/64 " in render_terminal(sweep_table((row,)), width=80, color=False)
+
+
+def test_reasons_that_differ_stand_apart() -> None:
+    rows = [
+        ran(
+            declared(version, "3.13"),
+            Verdict.FAILED,
+            stage=Stage.LOAD,
+            reason=Reason(code="unclassified", message=message),
+        )
+        for version, message in (("2.19.1", "one"), ("2.20.0", "other"), ("2.21.0", "one"))
+    ]
+    text = render_terminal(sweep_table(tuple(rows)), width=200, color=False)
+    block = text[text.index("Reasons:") :].split("\n\n")[0]
+    assert block == (
+        "Reasons:\n"
+        "- failed at load: one [unclassified]"
+        " (2 cells: tf2.19.1-py3.13-cpu, tf2.21.0-py3.13-cpu)\n"
+        "- failed at load: other [unclassified] (1 cell: tf2.20.0-py3.13-cpu)"
+    )
+
+
+def test_of_a_long_traceback_the_last_lines_are_shown() -> None:
+    evidence = "\n".join(f'File "layer_{number}.py", line 1' for number in range(9))
+    reason = Reason(code="unclassified", message="no", evidence=f"{evidence}\nTypeError: no")
+    failed = ran(
+        declared("2.15.1", "3.11"), Verdict.FAILED, stage=Stage.LOAD, reason=reason
+    )
+    assert render_terminal(sweep_table([failed]), width=100, color=False).split("Reasons:\n")[
+        1
+    ].startswith(
+        "- failed at load: no [unclassified] (1 cell: tf2.15.1-py3.11-cpu)\n"
+        "  seen: [... 7 lines are only in table.json ...]\n"
+        '    File "layer_7.py", line 1\n'
+        '    File "layer_8.py", line 1\n'
+        "    TypeError: no\n"
+    )

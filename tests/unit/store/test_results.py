@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.errors import ResultsError
+from harness.files import write_atomically
+from harness.observation import Ending, Observation
+from harness.store.layout import SweepFolder
+from harness.store.record import Host, SweepRecord
+from harness.store.results import (
+    Results,
+    load_observation,
+    load_record,
+    save_observation,
+    save_record,
+    take_over,
+)
+from harness.untrusted import UntrustedFileError
+from tests.support.fakes import NOW, model, plan
+from tests.support.fakes import cell as make_cell
+
+CELL = make_cell()
+
+
+def record(sweep_id: str = "20260101T000000Z", **fields: object) -> SweepRecord:
+    the_model = model(Path("/models/tiny"))
+    return SweepRecord.model_validate(
+        {
+            "id": sweep_id,
+            "key": "key",
+            "harness": "0",
+            "started": NOW,
+            "model": the_model,
+            "matrix": {"schema": 1},
+            "plan": plan(CELL),
+            "engine": "venv",
+            "engine_description": "venv",
+            "host": Host.this(),
+            "reference": "auto",
+            **fields,
+        }
+    )
+
+
+def observation(**fields: object) -> Observation:
+    return Observation.model_validate(
+        {
+            "cell": CELL.id,
+            "key": "key",
+            "engine": "venv",
+            "loader": "saved_model.load",
+            "ending": Ending.COMPLETED,
+            "stage": None,
+            "observed": NOW,
+            **fields,
+        }
+    )
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Results:
+    return Results(tmp_path / "results", "tiny")
+
+
+def test_a_record_comes_back_as_it_was(results: Results) -> None:
+    folder = results.begin(record())
+    assert load_record(folder) == record()
+
+
+def test_an_unfinished_sweep_is_found_by_its_key(results: Results) -> None:
+    folder = results.begin(record())
+    assert results.unfinished("key") == folder
+    assert results.unfinished("another key") is None
+    save_record(folder, record(finished=NOW))
+    assert results.unfinished("key") is None
+
+
+def test_only_the_newest_sweep_with_a_key_counts(results: Results) -> None:
+    results.begin(record("20260101T000000Z"))
+    results.begin(record("20260102T000000Z", finished=NOW))
+    assert results.unfinished("key") is None
+
+
+def test_another_schema_is_said(results: Results) -> None:
+    folder = results.begin(record())
+    folder.record.write_text('{"schema": 2}')
+    with pytest.raises(ResultsError, match="not a record this version can read"):
+        load_record(folder)
+
+
+def test_a_folder_that_is_no_sweep_is_said(tmp_path: Path) -> None:
+    with pytest.raises(ResultsError, match="cannot be read"):
+        load_record(SweepFolder(tmp_path))
+
+
+def test_the_newest_observation_with_a_key_is_found(results: Results) -> None:
+    older = results.begin(record("20260101T000000Z"))
+    newer = results.begin(record("20260102T000000Z"))
+    for folder, key in ((older, "a"), (newer, "b")):
+        save_observation(folder.cell(CELL.id), observation(key=key), log="log")
+    assert results.earlier(CELL.id, "a") == older.cell(CELL.id)
+    assert results.earlier(CELL.id, "c") is None
+
+
+def test_half_an_observation_is_none(results: Results) -> None:
+    folder = results.begin(record()).cell(CELL.id)
+    save_observation(folder, observation(), log="log")
+    text = folder.observation.read_text()
+    folder.observation.write_text(text[: len(text) // 2])
+    assert load_observation(folder) is None
+
+
+def test_an_observation_replaces_all_of_the_one_before(results: Results, tmp_path: Path) -> None:
+    folder = results.begin(record()).cell(CELL.id)
+    outputs = tmp_path / "outputs.npz"
+    outputs.write_bytes(b"arrays")
+    save_observation(folder, observation(), log="log", lock="lock", outputs=outputs)
+    assert folder.outputs.read_bytes() == b"arrays"
+    save_observation(folder, observation(ending=Ending.TIMEOUT), log="other log")
+    assert not folder.outputs.exists()
+    assert folder.log.read_text() == "other log"
+
+
+def test_outputs_that_are_a_link_are_never_followed(results: Results, tmp_path: Path) -> None:
+    folder = results.begin(record()).cell(CELL.id)
+    link = tmp_path / "outputs.npz"
+    link.symlink_to("/etc/hostname")
+    with pytest.raises(UntrustedFileError):
+        save_observation(folder, observation(), log="log", outputs=link)
+    assert load_observation(folder) is None
+
+
+def test_taking_over_marks_the_copy_and_leaves_the_source(results: Results) -> None:
+    source = results.begin(record("20260101T000000Z")).cell(CELL.id)
+    target = results.begin(record("20260102T000000Z")).cell(CELL.id)
+    save_observation(source, observation(), log="log", lock="lock")
+    taken = take_over(source, target)
+    assert taken is not None
+    assert taken.cached
+    assert load_observation(target) == taken
+    assert target.lock.read_text() == "lock"
+    assert load_observation(source) == observation()
+
+
+def test_latest_names_the_newest(results: Results) -> None:
+    first = results.begin(record("20260101T000000Z"))
+    second = results.begin(record("20260102T000000Z"))
+    results.point_latest(first)
+    results.point_latest(second)
+    assert (results.path / "latest").resolve() == second.path.resolve()
+    assert [folder.id for folder in results.sweeps()] == [second.id, first.id]
+
+
+def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "results").write_text("a file")
+    with pytest.raises(ResultsError, match="results cannot be written"):
+        Results(tmp_path / "results", "tiny").begin(record())
+
+
+def test_a_failed_write_leaves_the_old_content_and_nothing_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
