@@ -17,6 +17,7 @@ from harness import __version__
 from harness.environments.choose import Chosen
 from harness.environments.engine import Engine, Limits
 from harness.environments.folders import private_folder
+from harness.environments.owner import is_orphan, owner
 from harness.errors import ResultsError, UsageError, nearest
 from harness.explain.explain import explain_all
 from harness.files import write_atomically
@@ -206,10 +207,11 @@ def _begin(job: Job) -> tuple[SweepRecord, SweepFolder]:
     model, engine = job.model, job.chosen.engine.name
     key = sweep_key(engine=engine, model=model, plan=job.plan, limits=job.limits)
     now = datetime.now(UTC)
-    stopped = None if job.fresh else job.results.unfinished(key)
+    stopped = None if job.fresh else job.results.unfinished(key, _is_at_work)
     record = SweepRecord(
-        id=f"{now:%Y%m%dT%H%M%SZ}-{key[:6]}" if stopped is None else stopped.id,
+        id=f"{now:%Y%m%dT%H%M%S.%f}Z-{key[:6]}" if stopped is None else stopped.id,
         key=key,
+        owner=owner(),
         harness=__version__,
         started=now if stopped is None else load_record(stopped).started,
         model=model,
@@ -229,6 +231,11 @@ def _begin(job: Job) -> tuple[SweepRecord, SweepFolder]:
         if source is not None:
             keep(folder, source, copy)
     return record, folder
+
+
+def _is_at_work(label: str) -> bool:
+    """Tell whether another harness that may still live works on a sweep."""
+    return label != owner() and not is_orphan(label)
 
 
 def _workers(job: Job) -> int:

@@ -92,7 +92,9 @@ def _watch(container: Container, run: Run, stopped: threading.Event) -> RunOutco
 
 
 def _read(container: Container, log: BoundedLog) -> None:
-    with suppress(*DOCKER_ERRORS), closing(container.logs(stream=True, follow=True)) as stream:
+    # Where the daemon went away, closing the stream fails in ways of its own.
+    ended = (*DOCKER_ERRORS, AttributeError)
+    with suppress(*ended), closing(container.logs(stream=True, follow=True)) as stream:
         for chunk in stream:
             log.add(chunk)
 

@@ -54,6 +54,7 @@ import os
 import platform
 import random
 import re
+import resource
 import sys
 import time
 import traceback
@@ -270,20 +271,13 @@ def c_library():
 
 
 def peak_memory_bytes():
-    """Return the most memory that was resident so far, or None."""
-    try:
+    """Return the most memory that was resident so far."""
+    try:  # unlike ru_maxrss, this does not begin with the size of the process that started us
         with open("/proc/self/status", encoding="utf-8", errors="replace") as stream:
-            for line in stream:
-                if line.startswith("VmHWM:"):  # unlike ru_maxrss, not the parent's after a fork
-                    return int(line.split()[1]) * 1024
-    except OSError:
-        pass
-    try:
-        import resource
-    except ImportError:
-        return None
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+            return int(re.search(r"VmHWM:\s+(\d+) kB", stream.read()).group(1)) * 1024
+    except (OSError, AttributeError):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
 
 
 def shorten(text):

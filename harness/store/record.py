@@ -45,6 +45,8 @@ class SweepRecord(Value):
     id: str
     key: str
     """Two sweeps with one key were asked for the same: an unfinished one is resumed."""
+    owner: str
+    """The harness process that works on it (see `environments.owner`)."""
     harness: str
     """Version of the harness."""
     started: datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -56,13 +56,17 @@ class Results:
         ]
         return tuple(SweepFolder(folder) for folder in sorted(folders, reverse=True))
 
-    def unfinished(self, key: str) -> SweepFolder | None:
-        """Return the newest sweep with this key if it was stopped before its end."""
+    def unfinished(self, key: str, is_at_work: Callable[[str], bool]) -> SweepFolder | None:
+        """Return the newest sweep with this key if it was stopped before its end.
+
+        A sweep whose owner `is_at_work` is left to it.
+        """
         for folder in self.sweeps():
             with suppress(ResultsError):
                 record = load_record(folder)
                 if record.key == key:
-                    return folder if record.finished is None else None
+                    stopped = record.finished is None and not is_at_work(record.owner)
+                    return folder if stopped else None
         return None
 
     def begin(self, record: SweepRecord) -> SweepFolder:

@@ -90,14 +90,14 @@ def environment(cell: Cell) -> Environment:
 
 def report(run_cell: str, **fields: object) -> dict[str, object]:
     """Return a sound report of a completed run with one output."""
-    version = run_cell.removeprefix("tf").split("-")[0]
+    version, python = run_cell.removeprefix("tf").split("-")[:2]
     return {
         "schema": 1,
         "stage": "collect",
         "completed": True,
         "failure": None,
         "loader": "saved_model.load",
-        "actual": {"tensorflow": version, "python": "3.11.7", "numpy": "1.26.4", "device": "CPU"},
+        "actual": {"tensorflow": version, "python": f"{python[2:]}.7", "numpy": "1.26.4", "device": "CPU"},
         "packages": {"tensorflow-cpu": version},
         "signature": "serving_default",
         "inputs": [{"name": "x", "dtype": "float32", "shape": [2, 3]}],

@@ -22,6 +22,12 @@ from docker.models.images import Image
 
 __all__ = ["Files", "image_files", "package_index", "serving", "socket_proxy", "wheel"]
 
+_ABSENT = (
+    "application/json",
+    b'{"errors": [{"code": "MANIFEST_UNKNOWN", "message": "manifest unknown"}]}',
+)
+"""What is not there; in the words of a registry, which clients of an index do not read."""
+
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 
 
@@ -55,9 +61,9 @@ def serving(files: Files) -> Iterator[int]:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
                 return
-            kind, body = files.content.get(self.path, ("", b""))
-            self.send_response(200 if kind else 404)
-            self.send_header("Content-Type", kind or "text/plain")
+            kind, body = files.content.get(self.path, _ABSENT)
+            self.send_response(404 if body is _ABSENT[1] else 200)
+            self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Docker-Content-Digest", f"sha256:{hashlib.sha256(body).hexdigest()}")
             self.end_headers()

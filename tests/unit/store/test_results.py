@@ -30,6 +30,7 @@ def record(sweep_id: str = "20260101T000000Z", **fields: object) -> SweepRecord:
         {
             "id": sweep_id,
             "key": "key",
+            "owner": "here:1:0.00",
             "harness": "0",
             "started": NOW,
             "model": the_model,
@@ -42,6 +43,10 @@ def record(sweep_id: str = "20260101T000000Z", **fields: object) -> SweepRecord:
             **fields,
         }
     )
+
+
+def nobody(_owner: str) -> bool:
+    return False
 
 
 def observation(**fields: object) -> Observation:
@@ -71,16 +76,21 @@ def test_a_record_comes_back_as_it_was(results: Results) -> None:
 
 def test_an_unfinished_sweep_is_found_by_its_key(results: Results) -> None:
     folder = results.begin(record())
-    assert results.unfinished("key") == folder
-    assert results.unfinished("another key") is None
+    assert results.unfinished("key", nobody) == folder
+    assert results.unfinished("another key", nobody) is None
     save_record(folder, record(finished=NOW))
-    assert results.unfinished("key") is None
+    assert results.unfinished("key", nobody) is None
+
+
+def test_a_sweep_that_another_harness_works_on_is_left_to_it(results: Results) -> None:
+    results.begin(record(owner="elsewhere:1:0.00"))
+    assert results.unfinished("key", lambda owner: owner == "elsewhere:1:0.00") is None
 
 
 def test_only_the_newest_sweep_with_a_key_counts(results: Results) -> None:
     results.begin(record("20260101T000000Z"))
     results.begin(record("20260102T000000Z", finished=NOW))
-    assert results.unfinished("key") is None
+    assert results.unfinished("key", nobody) is None
 
 
 def test_another_schema_is_said(results: Results) -> None:

@@ -61,6 +61,7 @@ class Bench:
         record = SweepRecord(
             id=f"2026010{self.count}T000000Z",
             key=sweep_key(engine=engine.name, model=the_model, plan=plan, limits=LIMITS),
+            owner="here:1:0.00",
             harness="0",
             started=NOW,
             model=the_model,

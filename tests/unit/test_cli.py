@@ -1,0 +1,272 @@
+"""The command line as a user meets it: output, files and exit codes, over a fake engine."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness import cli, pipeline
+from harness.environments.choose import Chosen
+from harness.environments.engine import Run, RunOutcome
+from harness.errors import IndexUnavailableError, NoEngineError
+from harness.observation import Ending
+from harness.plan.index import Index
+from tests.support.fakes import FakeEngine, report, write_out
+from tests.support.indexes import index, release
+from tests.support.model_files import write_saved_model
+
+INDEX = index(
+    release("2.15.1", "3.10 3.11", "tensorflow-cpu"),
+    release("2.15.1", "3.10 3.11"),
+    release("2.16.2", "3.11 3.12", "tensorflow-cpu"),
+    release("2.16.2", "3.11 3.12"),
+)
+OLD, NEW = "tf2.15.1-py3.11-cpu", "tf2.16.2-py3.12-cpu"
+
+MATRIX = 'schema: 1\ntensorflow: [">=2.15"]\n'
+
+
+class Shell:
+    """A folder with a model and a matrix, and the command line run in it."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder
+        self.engine = FakeEngine()
+        self.model = folder / "tiny"
+        self.capsys = capsys
+        write_saved_model(self.model)
+        (folder / "matrix.yaml").write_text(MATRIX)
+
+    def __call__(self, *arguments: str) -> int:
+        self.code = cli.main(arguments)
+        self.out, self.err = self.capsys.readouterr()
+        return self.code
+
+    def table(self) -> dict[str, object]:
+        text = (self.folder / "results/tiny/latest/table.json").read_text()
+        table: dict[str, object] = json.loads(text)
+        return table
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shell:
+    made = Shell(tmp_path, capsys)
+
+    def choose(wanted: str, *, refresh: bool = False) -> Chosen:
+        return Chosen(made.engine, "docker engine: a fake one")
+
+    def read(_environment: object, *, refresh: bool = False) -> Index:
+        return INDEX
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(cli, "choose_engine", choose)
+    monkeypatch.setattr(pipeline, "read_index", read)
+    return made
+
+
+def test_the_whole_job(shell: Shell) -> None:
+    assert shell("matrix", "tiny") == 0
+    assert sorted(shell.engine.ran) == [OLD, NEW]
+    assert shell.err.splitlines()[0] == "docker engine: a fake one"
+    assert shell.out.splitlines()[-1].startswith(f"Deploy {NEW}, image image:{NEW}")
+    folder = (shell.folder / "results/tiny/latest").resolve()
+    assert {path.name for path in folder.iterdir()} == {
+        "cells",
+        "inputs.npz",
+        "sweep.json",
+        "table.json",
+        "table.md",
+    }
+    record = json.loads((folder / "sweep.json").read_text())
+    assert record["finished"] is not None
+
+
+def test_the_same_command_again_takes_everything_over(shell: Shell) -> None:
+    shell("matrix", "tiny")
+    shell.engine.ran.clear()
+    assert shell("matrix", "tiny") == 0
+    assert shell.engine.ran == []
+    assert "2 reused from earlier sweeps" in shell.out
+    assert shell("matrix", "tiny", "--fresh") == 0
+    assert sorted(shell.engine.ran) == [OLD, NEW]
+
+
+@pytest.mark.parametrize(
+    ("form", "start"),
+    [("table", "Engine"), ("markdown", "# "), ("json", "{")],
+)
+def test_formats(shell: Shell, form: str, start: str) -> None:
+    assert shell("matrix", "tiny", "--format", form) == 0
+    assert shell.out.startswith(start)
+
+
+def test_only_selects_cells(shell: Shell) -> None:
+    assert shell("matrix", "tiny", "--only", "tensorflow>=2.16", "--only", "device=cpu") == 0
+    assert shell.engine.ran == [NEW]
+
+
+def test_a_selection_of_nothing_is_exit_3(shell: Shell) -> None:
+    assert shell("matrix", "tiny", "--only", "tensorflow>=3") == 3
+    assert shell.err.splitlines()[1].startswith("error: ")
+    assert not (shell.folder / "results").exists()
+
+
+def test_fail_on_is_exit_1_after_the_table(shell: Shell) -> None:
+    def fails(run: Run) -> RunOutcome:
+        failure = {"type": "TypeError", "message": "no", "traceback": ""}
+        write_out(run.out, report(run.cell, completed=False, stage="load", failure=failure))
+        return RunOutcome(ending=Ending.EXIT, exit_status=1)
+
+    shell.engine.behaviours = {OLD: fails}
+    assert shell("matrix", "tiny", "--fail-on", "failed", "--fail-on", "diverged") == 1
+    assert "failed at load" in shell.out
+    assert shell("matrix", "tiny", "--fail-on", "diverged") == 0
+
+
+def diverges(run: Run) -> RunOutcome:
+    write_out(run.out, report(run.cell), np.array([[9, 2], [3, 4]], np.float32))
+    return RunOutcome(ending=Ending.COMPLETED, exit_status=0)
+
+
+def test_a_divergence_changes_decisions_and_is_not_deployed(shell: Shell) -> None:
+    shell.engine.behaviours = {NEW: diverges}
+    assert shell("matrix", "tiny", "--reference", OLD) == 0
+    assert shell.out.splitlines()[-1].startswith(f"Deploy {OLD}")
+    rows = {row["id"]: row for row in shell.table()["cells"]}  # type: ignore[attr-defined]
+    assert rows[NEW]["verdict"] == "diverged"
+    assert rows[NEW]["divergence"]["decisions_changed"] == 1
+
+
+def test_report_judges_again_against_another_reference(shell: Shell) -> None:
+    shell.engine.behaviours = {NEW: diverges}
+    shell("matrix", "tiny")
+    shell.engine.ran.clear()
+    assert shell("report", "tiny", "--reference", NEW, "--format", "json") == 0
+    verdicts = {row["id"]: row["verdict"] for row in json.loads(shell.out)["cells"]}
+    assert verdicts == {OLD: "diverged", NEW: "identical"}
+    assert shell("report") == 0
+    assert shell.engine.ran == []
+
+
+def test_report_of_what_is_not_there_is_exit_5(shell: Shell) -> None:
+    assert shell("report") == 5
+    assert "no sweep here" in shell.err
+    shell("matrix", "tiny")
+    assert shell("report", "tinyy") == 5
+    assert "did you mean 'tiny'?" in shell.err
+
+
+@pytest.mark.parametrize("wanted", ["expected", "tf2.15.1-py3.12-cpu"])
+def test_a_reference_that_cannot_be_is_exit_6_before_anything_runs(
+    shell: Shell, wanted: str
+) -> None:
+    assert shell("matrix", "tiny", "--reference", wanted) == 6
+    assert shell.engine.ran == []
+
+
+def test_a_reference_without_outputs_is_exit_6_and_keeps_the_observations(shell: Shell) -> None:
+    def hangs(run: Run) -> RunOutcome:
+        write_out(run.out, report(run.cell, completed=False, stage="load"))
+        return RunOutcome(ending=Ending.TIMEOUT, exit_status=137)
+
+    shell.engine.behaviours = {OLD: hangs}
+    assert shell("matrix", "tiny", "--reference", OLD) == 6
+    assert "has no outputs" in shell.err
+    assert shell("report", "--reference", "auto") == 0
+
+
+def test_expected_outputs_are_the_reference(shell: Shell) -> None:
+    def answers(run: Run) -> RunOutcome:
+        outputs = [{"name": "probabilities", "dtype": "float32", "shape": [2, 2]}]
+        write_out(run.out, report(run.cell, outputs=outputs))
+        return RunOutcome(ending=Ending.COMPLETED, exit_status=0)
+
+    shell.engine.behaviours = {OLD: answers, NEW: answers}
+    expected = np.array([[1, 2], [3, 4]], np.float32)
+    np.savez(shell.model / "expected.npz", probabilities=expected + np.float32(1e-6))
+    assert shell("matrix", "tiny", "--reference", "expected") == 0
+    table = shell.table()
+    assert table["reference"] == {"cell": None, "why": "expected.npz beside the model"}
+    assert [row["verdict"] for row in table["cells"]] == ["equivalent"] * 2  # type: ignore[attr-defined]
+
+
+def test_no_engine_is_exit_4(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_wanted: str, *, refresh: bool = False) -> Chosen:
+        raise NoEngineError("engine docker: no Docker daemon answers")
+
+    monkeypatch.setattr(cli, "choose_engine", none)
+    assert shell("matrix", "tiny", "--engine", "docker") == 4
+    assert shell.err == "error: engine docker: no Docker daemon answers\n"
+
+
+def test_no_index_is_exit_7(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(_environment: object, *, refresh: bool = False) -> Index:
+        raise IndexUnavailableError("the package index does not answer")
+
+    monkeypatch.setattr(pipeline, "read_index", none)
+    assert shell("matrix", "tiny") == 7
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("matrx", "tiny"),
+        ("matrix",),
+        ("matrix", "tiny", "--engine", "dcoker"),
+        ("matrix", "tiny", "--fail-on", "red"),
+        ("matrix", "tiny", "--jobs", "0"),
+        ("matrix", "tiny", "--only", "tensorflow>>2"),
+        ("matrix", "tiny", "--nonsense"),
+        ("matrix", "nowhere"),
+        ("matrix", "tiny", "--matrix", "nowhere.yaml"),
+    ],
+)
+def test_bad_arguments_are_exit_2_without_a_stack_trace(
+    shell: Shell, arguments: tuple[str, ...]
+) -> None:
+    assert shell(*arguments) == 2
+    assert "error: " in shell.err
+    assert "Traceback" not in shell.err
+
+
+def test_results_that_cannot_be_written_are_exit_5(shell: Shell) -> None:
+    (shell.folder / "results").write_text("a file")
+    assert shell("matrix", "tiny") == 5
+    assert "--results DIR" in shell.err
+
+
+def test_a_fault_of_our_own_shows_no_stack_trace(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_arguments: object, **_names: object) -> None:
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(cli, "run_matrix", breaks)
+    assert shell("matrix", "tiny") == 70
+    assert "a fault in the harness itself (ZeroDivisionError: division by zero)" in shell.err
+    assert "Traceback" not in shell.err
+    kept = Path(shell.err.split("Details are in ")[1].split(":")[0])
+    assert "ZeroDivisionError" in kept.read_text()
+    kept.unlink()
+
+
+def test_cells_lists_and_runs_nothing(shell: Shell) -> None:
+    assert shell("cells") == 0
+    assert OLD in shell.out
+    assert NEW in shell.out
+    assert shell.engine.ran == shell.engine.built == []
+
+
+def test_clean_says_what_it_removed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    removed: Callable[[], tuple[str, ...]] = lambda: ("removed an image",)  # noqa: E731
+    monkeypatch.setattr(shell.engine, "clean", removed)
+    assert shell("clean") == 0
+    assert shell.out == "docker: removed an image\nvenv: removed an image\n"
