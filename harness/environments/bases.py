@@ -15,6 +15,7 @@ from harness.environments.docker_daemon import (
     DOCKER_ERRORS,
     Daemon,
     daemon_failure,
+    docker_directory,
     explain,
     find_image,
     import_archive,
@@ -38,17 +39,11 @@ from harness.environments.interpreters import (
 )
 from harness.files import write_atomically
 from harness.observation import Base, Ending, Stage
-from harness.paths import cache_directory
 
-__all__ = ["Bases", "docker_directory", "movable_interpreter"]
+__all__ = ["Bases", "movable_interpreter"]
 
 _ANY_PYTHON = "3.11"
 _SYSTEM_FOLDERS = (Path("/usr/bin"), Path("/bin"))
-
-
-def docker_directory() -> Path:
-    """Return the folder of what is noted about Docker: locks, and which base was made from what."""
-    return cache_directory() / "docker"
 
 
 class Bases:
@@ -179,14 +174,13 @@ def _make(daemon: Daemon, interpreter: Interpreter, progress: Progress) -> Base:
         root.mkdir()
         make_root(interpreter, root)
         base = _base(interpreter, f"sha256:{write_archive(root, archive, mtime=EPOCH)}")
-        if find_image(daemon, base.reference) is None:
-            import_archive(
-                daemon,
-                archive,
-                repository=names.BASES,
-                tag=base.reference.rpartition(":")[2],
-                changes=(*CHANGES, f"LABEL {names.ROLE}=base"),
-            )
+        import_archive(
+            daemon,
+            archive,
+            repository=names.BASES,
+            tag=base.reference.rpartition(":")[2],
+            changes=(*CHANGES, f"LABEL {names.ROLE}=base"),
+        )
     write_atomically(known, base.digest or "")
     return base
 

@@ -36,24 +36,32 @@ def find_cli(
     environment: Mapping[str, str] = os.environ,
     run: Callable[..., Completed] = run_program,
 ) -> Cli:
-    """Return `$HARNESS_DOCKER_CLI`, else the `docker` on the path, with the best builder it has.
+    """Return `$HARNESS_DOCKER_CLI`, else the first `docker` on the path that has BuildKit, or any.
 
     `DOCKER_BUILDKIT=0` in `environment` chooses the classic builder, as it does for `docker build`.
     """
     chosen = environment.get("HARNESS_DOCKER_CLI")
-    program = chosen or shutil.which("docker", path=environment.get("PATH"))
-    if program is None:
-        return Cli(None, "classic")
+    folders = environment.get("PATH", "").split(os.pathsep)
+    on_path = (shutil.which("docker", path=folder) for folder in folders if folder)
+    programs = [chosen] if chosen else dict.fromkeys(filter(None, on_path))
+    found = [cli for cli in (_ask(program, environment, run) for program in programs) if cli]
+    best = (cli for cli in found if cli.builder == "buildkit")
+    return next(best, found[0] if found else Cli(None, "classic"))
+
+
+def _ask(program: str, environment: Mapping[str, str], run: Callable[..., Completed]) -> Cli | None:
+    """Return what `program` builds with; None where it is no Docker command line."""
     try:
         version = _VERSION.search(run([program, "--version"], timeout_seconds=_SECONDS).stdout)
+        if version is None:
+            return None
         if environment.get("DOCKER_BUILDKIT") == "0":
             return Cli(program, "classic")
         if run([program, "buildx", "version"], timeout_seconds=_SECONDS).status == 0:
             return Cli(program, "buildkit", buildx=True)
     except OSError:
-        return Cli(None, "classic")
-    embedded = version is not None and int(version[1]) in _WITH_BUILDKIT
-    return Cli(program, "buildkit" if embedded else "classic")
+        return None
+    return Cli(program, "buildkit" if int(version[1]) in _WITH_BUILDKIT else "classic")
 
 
 def build_command(

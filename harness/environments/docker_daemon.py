@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +17,16 @@ from docker.errors import DockerException, ImageNotFound
 from docker.models.images import Image
 
 from harness.environments.engine import CellFailure
+from harness.environments.folders import locked
 from harness.observation import Ending, Stage
+from harness.paths import cache_directory
 from harness.text import one_line
 
 __all__ = [
     "DOCKER_ERRORS",
     "Daemon",
     "daemon_failure",
+    "docker_directory",
     "explain",
     "find_daemon",
     "find_image",
@@ -37,6 +41,9 @@ DOCKER_ERRORS = (
 )
 """Everything the `docker` package lets through when the daemon, the disk or the way there fails."""
 
+_GPU_ADVICE = (
+    "the Docker daemon cannot hand out GPUs: install the NVIDIA Container Toolkit on its machine"
+)
 _HASTY_SECONDS = 15
 _PATIENT_SECONDS = 300
 """How long the daemon may be silent: removing an image from a busy disk takes minutes."""
@@ -108,11 +115,18 @@ def _root_cause(error: Exception) -> str:
     return said[-1] if said else explain(error)[1]
 
 
+def docker_directory() -> Path:
+    """Return the folder of what is noted about Docker: locks, and which base was made from what."""
+    return cache_directory() / "docker"
+
+
 def explain(error: Exception) -> tuple[str, str]:
     """Return a short word for the kind of `error` and one line that says what happened."""
     text = one_line(str(getattr(error, "explanation", None) or error), limit=1_000)
     if "no space left on device" in text.lower():
         return ("DiskFull", f"no space is left for Docker: {text}")
+    if "could not select device driver" in text:
+        return ("NoGpuRuntime", _GPU_ADVICE)
     if isinstance(error, requests.exceptions.HTTPError | DockerException):
         return ("DockerError", text)
     if isinstance(error, requests.exceptions.RequestException | urllib3.exceptions.HTTPError):
@@ -139,14 +153,19 @@ def find_image(daemon: Daemon, name: str) -> Image | None:
 def import_archive(
     daemon: Daemon, archive: Path, *, repository: str, tag: str, changes: tuple[str, ...]
 ) -> None:
-    """Make the image `repository:tag` of the file system in the tar file `archive`.
+    """Make the image `repository:tag` of the file system in the tar file `archive`, once.
+
+    Every import has another id: a second one would leave the first behind without a name.
 
     Raises:
         DockerException and the others of `DOCKER_ERRORS`: the daemon could not.
     """
-    answer = daemon.client.api.import_image_from_file(
-        str(archive), repository=repository, tag=tag, changes=list(changes)
-    )
+    with locked(docker_directory() / "import.lock", threading.Event()):
+        if find_image(daemon, f"{repository}:{tag}") is not None:
+            return
+        answer = daemon.client.api.import_image_from_file(
+            str(archive), repository=repository, tag=tag, changes=list(changes)
+        )
     # The status is 200 even where it fails; the last line says so.
     last = json.loads(answer.strip().splitlines()[-1])
     if "error" in last:

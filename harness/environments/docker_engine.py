@@ -10,7 +10,7 @@ from typing import Literal
 from packaging.version import Version
 
 from harness.cell import Cell, Device, Platform
-from harness.environments.bases import Bases, docker_directory, movable_interpreter
+from harness.environments.bases import Bases, movable_interpreter
 from harness.environments.containers import run_in_container
 from harness.environments.cpus import CpuPool
 from harness.environments.docker_clean import (
@@ -23,6 +23,7 @@ from harness.environments.docker_daemon import (
     DOCKER_ERRORS,
     Daemon,
     daemon_failure,
+    docker_directory,
     explain,
     find_daemon,
     find_image,

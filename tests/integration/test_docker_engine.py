@@ -26,13 +26,14 @@ import pytest
 from harness.cell import Cell, Device, Distribution, Resolution
 from harness.environments import docker_names as names
 from harness.environments import image_build
+from harness.environments.bases import Bases, movable_interpreter
 from harness.environments.docker_cli import Cli, find_cli
 from harness.environments.docker_daemon import Daemon, find_daemon
 from harness.environments.docker_engine import DockerEngine, connect
 from harness.environments.engine import CellFailure, Engine, Environment, Lock
 from harness.environments.gpu import gpu_names
 from harness.environments.owner import LABEL
-from harness.observation import Ending
+from harness.observation import Base, Ending
 from tests.integration.engine_contract import (
     MEGABYTE,
     PYTHON,
@@ -308,6 +309,16 @@ _DOOMED = textwrap.dedent(
 )
 
 
+# What TensorFlow and its dependencies import of the standard library's native code.
+_COMPLETE = """
+import bz2, ctypes, hashlib, lzma, platform, pwd, os, socket, sqlite3, ssl, sys, uuid, zlib
+assert ssl.create_default_context() and hashlib.sha256(b"") and zlib.compress(b"")
+assert ctypes.CDLL("libstdc++.so.6") and ctypes.CDLL("libgomp.so.1")
+assert os.path.exists(os.__spec__.cached), "no bytecode"
+print(platform.python_version(), sys.prefix, pwd.getpwuid(os.getuid()).pw_name, "ä", sep="\\n")
+"""
+
+
 def thing_cell() -> Cell:
     """A cell whose TensorFlow is a package of the test's own index, which has no dates."""
     distribution = Distribution(
@@ -392,13 +403,35 @@ class TestBuilding:
         folder.chmod(0o755)
         return Probe(engine, environment, folder)
 
+    @pytest.mark.parametrize("python", ["3.6", "3.9", "3.13"])
+    def test_an_interpreter_of_this_machine_becomes_a_base(
+        self, daemon: Daemon, python: str
+    ) -> None:
+        interpreter = movable_interpreter(python)
+        if interpreter is None:
+            pytest.skip(f"no CPython {python} on this machine that can be moved")
+        base = Bases(daemon, prefix="registry.invalid/").get(python, silent)
+        assert isinstance(base, Base), base
+        assert base.kind == "host-slice"
+        output = daemon.client.containers.run(
+            base.reference,
+            ["python3", "-c", _COMPLETE],
+            network_mode="none",
+            read_only=True,
+            remove=True,
+            user="65534:65534",
+        )
+        assert output.decode().splitlines() == [interpreter.version, "/usr/local", "nobody", "ä"]
+        assert Bases(daemon, prefix="registry.invalid/").get(python, silent) == base
+
     def test_another_builder_of_the_same_image_finds_it(
         self, each_builder: DockerEngine, secret_network: Files, daemon: Daemon
     ) -> None:
         content = secret_network.content["/files/tinything-1.0-py3-none-any.whl"][1]
-        first = each_builder.build(thing_cell(), thing_lock(content), silent)
+        lock = thing_lock(content)
+        first = each_builder.build(thing_cell(), lock, silent)
         other = DockerEngine(daemon, each_builder._cli)
-        again = other.build(thing_cell(), thing_lock(content), silent)
+        again = other.build(thing_cell(), lock, silent)
         assert isinstance(first, Environment), first
         assert isinstance(again, Environment), again
         assert (first.reused, again.reused, again.build_seconds) == (False, True, 0)

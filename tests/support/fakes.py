@@ -97,7 +97,12 @@ def report(run_cell: str, **fields: object) -> dict[str, object]:
         "completed": True,
         "failure": None,
         "loader": "saved_model.load",
-        "actual": {"tensorflow": version, "python": f"{python[2:]}.7", "numpy": "1.26.4", "device": "CPU"},
+        "actual": {
+            "tensorflow": version,
+            "python": f"{python[2:]}.7",
+            "numpy": "1.26.4",
+            "device": "CPU",
+        },
         "packages": {"tensorflow-cpu": version},
         "signature": "serving_default",
         "inputs": [{"name": "x", "dtype": "float32", "shape": [2, 3]}],

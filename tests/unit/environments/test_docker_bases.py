@@ -153,6 +153,7 @@ def test_a_pull_that_fails_is_infrastructure() -> None:
         (requests.exceptions.ConnectionError("aborted"), "DaemonUnavailable"),
         (requests.exceptions.ReadTimeout("read timed out"), "DaemonUnavailable"),
         (APIError("x", explanation="conflict"), "DockerError"),
+        (APIError("x", explanation='could not select device driver ""'), "NoGpuRuntime"),
         (DockerException("anything"), "DockerError"),
         (PermissionError(13, "Permission denied"), "DockerError"),
     ],
@@ -166,10 +167,13 @@ def test_an_image_that_is_not_there() -> None:
     assert find_image(daemon(FakeImages(SILENT)), "x:1") is None
 
 
-def test_an_import_that_failed_after_status_200(tmp_path: Path) -> None:
+def test_an_import_that_failed_after_status_200(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path))
     answer = '{"status":"Loading"}\n{"errorDetail":{},"error":"no space left on device"}\n'
     api = SimpleNamespace(import_image_from_file=lambda *_, **__: answer)
-    client = cast("docker.DockerClient", SimpleNamespace(api=api))
+    client = cast("docker.DockerClient", SimpleNamespace(api=api, images=FakeImages(SILENT)))
     broken = Daemon(client=client, hasty=client, version="1", machine="x86_64", cpus=2, security=())
     with pytest.raises(DockerException, match="no space left on device"):
         import_archive(broken, tmp_path / "a.tar", repository="r", tag="t", changes=())

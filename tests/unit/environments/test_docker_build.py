@@ -104,6 +104,23 @@ def test_the_user_can_ask_for_the_classic_builder() -> None:
     assert find_cli(environment, FakeDocker("28.0.0", buildx=True)) == Cli("/d", "classic")
 
 
+def test_of_several_the_first_with_buildkit_is_taken(tmp_path: Path) -> None:
+    programs = {}
+    for folder, version in (("new", "28.2.2"), ("old", "20.10.24"), ("older", "19.3.1")):
+        (tmp_path / folder).mkdir()
+        program = tmp_path / folder / "docker"
+        program.touch(mode=0o755)
+        programs[str(program)] = FakeDocker(version, buildx=False)
+
+    def run(arguments: list[str], *, timeout_seconds: float) -> Completed:
+        return programs[arguments[0]](arguments, timeout_seconds=timeout_seconds)
+
+    path = ":".join(str(tmp_path / folder) for folder in ("new", "empty", "old", "older"))
+    assert find_cli({"PATH": path}, run) == Cli(str(tmp_path / "old/docker"), "buildkit")
+    classic = Cli(str(tmp_path / "new/docker"), "classic")
+    assert find_cli({"PATH": path.partition(":")[0]}, run) == classic
+
+
 def test_without_a_command_line_the_package_builds() -> None:
     def missing(*_: object, **__: object) -> Completed:
         raise FileNotFoundError

@@ -116,15 +116,15 @@ def test_reasons_that_differ_stand_apart() -> None:
 def test_of_a_long_traceback_the_last_lines_are_shown() -> None:
     evidence = "\n".join(f'File "layer_{number}.py", line 1' for number in range(9))
     reason = Reason(code="unclassified", message="no", evidence=f"{evidence}\nTypeError: no")
-    failed = ran(
-        declared("2.15.1", "3.11"), Verdict.FAILED, stage=Stage.LOAD, reason=reason
-    )
-    assert render_terminal(sweep_table([failed]), width=100, color=False).split("Reasons:\n")[
-        1
-    ].startswith(
-        "- failed at load: no [unclassified] (1 cell: tf2.15.1-py3.11-cpu)\n"
-        "  seen: [... 7 lines are only in table.json ...]\n"
-        '    File "layer_7.py", line 1\n'
-        '    File "layer_8.py", line 1\n'
-        "    TypeError: no\n"
+    failed = ran(declared("2.15.1", "3.11"), Verdict.FAILED, stage=Stage.LOAD, reason=reason)
+    assert (
+        render_terminal(sweep_table([failed]), width=100, color=False)
+        .split("Reasons:\n")[1]
+        .startswith(
+            "- failed at load: no [unclassified] (1 cell: tf2.15.1-py3.11-cpu)\n"
+            "  seen: [... 7 lines are only in table.json ...]\n"
+            '    File "layer_7.py", line 1\n'
+            '    File "layer_8.py", line 1\n'
+            "    TypeError: no\n"
+        )
     )
