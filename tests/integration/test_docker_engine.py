@@ -314,7 +314,7 @@ _COMPLETE = """
 import bz2, ctypes, hashlib, lzma, platform, pwd, os, socket, sqlite3, ssl, sys, uuid, zlib
 assert ssl.create_default_context() and hashlib.sha256(b"") and zlib.compress(b"")
 assert ctypes.CDLL("libstdc++.so.6") and ctypes.CDLL("libgomp.so.1")
-assert os.path.exists(os.__spec__.cached), "no bytecode"
+assert os.path.exists(sqlite3.__spec__.cached), "no bytecode"
 print(platform.python_version(), sys.prefix, pwd.getpwuid(os.getuid()).pw_name, "ä", sep="\\n")
 """
 

@@ -1,0 +1,151 @@
+"""Measures the harness against doing the same by hand, side by side, as ratios.
+
+    nox -s bench                 judging: quick, runs nothing
+    nox -s bench -- --sweep      also a sweep of examples/digits against a bare loop over the same
+                                 environments (makes them first, which takes minutes and 4 GB)
+
+Machines are shared and noisy: each pair is measured in turns, and the median ratio is what counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+import numpy as np
+
+from harness.cell import Cell, Distribution
+from harness.environments.engine import Environment, Lock
+from harness.environments.request import fill_request
+from harness.environments.venv import VenvEngine
+from harness.judge.compare import compare
+from harness.model.model import Model
+from harness.model.reading import read_model
+from harness.pipeline import PROBE
+from harness.plan.index import read_index
+from harness.sweep.request import request_text
+from harness.tensor import NumericTensor
+
+ROOT = Path(__file__).parents[1]
+MODEL = ROOT / "examples" / "digits" / "savedmodel"
+RELEASES = (("2.8.4", "3.10"), ("2.15.1", "3.11"), ("2.21.0", "3.13"))
+TURNS = 5
+
+
+def seconds(action: Callable[[], object]) -> float:
+    """Return the wall-clock seconds of one call."""
+    start = time.perf_counter()
+    action()
+    return time.perf_counter() - start
+
+
+def side_by_side(title: str, ours: Callable[[], object], plain: Callable[[], object]) -> None:
+    """Measure both in turns and print the median seconds and the median ratio."""
+    ours()
+    plain()
+    pairs = [(seconds(ours), seconds(plain)) for _ in range(TURNS)]
+    ratios = sorted(one / other for one, other in pairs)
+    print(
+        f"{title}\n"
+        f"  harness {median(one for one, _ in pairs):8.3f} s\n"
+        f"  plain   {median(other for _, other in pairs):8.3f} s\n"
+        f"  ratio   {median(ratios):8.2f}   ({ratios[0]:.2f} to {ratios[-1]:.2f} in {TURNS} turns)"
+    )
+
+
+def judging() -> None:
+    """One large output: every metric, against the single pass that only finds the largest."""
+    rng = np.random.default_rng(0)
+    reference = rng.standard_normal((64, 1_000_000), dtype=np.float32)
+    actual = reference + rng.standard_normal(reference.shape, dtype=np.float32) * np.float32(1e-7)
+    ours = {"y": NumericTensor("float32", actual)}
+    theirs = {"y": NumericTensor("float32", reference)}
+    side_by_side(
+        f"judging one output of {reference.nbytes / 1e6:.0f} MB"
+        " (plain: np.max(np.abs(actual - reference)))",
+        lambda: compare(ours, theirs, {}),
+        lambda: np.max(np.abs(actual - reference)),
+    )
+
+
+def environments(engine: VenvEngine) -> list[tuple[Cell, Environment]]:
+    """Make the environments of `RELEASES`, or find them made."""
+    index = read_index(os.environ)
+    made = []
+    for version, python in RELEASES:
+        release = index.release("tensorflow-cpu", version)
+        if release is None:
+            raise SystemExit(f"the package index has no tensorflow-cpu {version}")
+        uploaded = min(wheel.uploaded for wheel in release.wheels)
+        distribution = Distribution(name="tensorflow-cpu", version=version, released=uploaded)
+        cell = Cell(tensorflow=version, python=python, distribution=distribution)
+        lock = engine.lock(cell, (), print)
+        environment = engine.build(cell, lock, print) if isinstance(lock, Lock) else lock
+        if not isinstance(environment, Environment):
+            raise SystemExit(environment.message)
+        made.append((cell, environment))
+    return made
+
+
+def probe_by_hand(cell: Cell, environment: Environment, model: Model) -> None:
+    """Run the probe in one environment, as a shell loop would."""
+    with tempfile.TemporaryDirectory() as folder:
+        text = request_text(cell, model, cpus=2, has_inputs=True)
+        request = Path(folder, "request.json")
+        request.write_text(fill_request(text, model=str(model.path), inputs=str(MODEL.parent)))
+        program = (Path(environment.location, "bin", "python"), PROBE)
+        subprocess.run(
+            [*program, "--request", request, "--out", folder],
+            env={"PATH": "/usr/bin:/bin", "HOME": folder, "CUDA_VISIBLE_DEVICES": "-1"},
+            capture_output=True,
+            check=True,
+        )
+
+
+def sweep() -> None:
+    """Sweep the environments of `RELEASES` into an empty results folder, one at a time."""
+    with tempfile.TemporaryDirectory() as folder:
+        matrix = Path(folder, "matrix.yaml")
+        versions = ", ".join(f'"{version}"' for version, _ in RELEASES)
+        matrix.write_text(f"schema: 1\ntensorflow: [{versions}]\n")
+        command = (sys.executable, "-m", "harness", "matrix", MODEL, "--engine", "venv")
+        places = ("--matrix", matrix, "--results", folder, "--jobs", "1")
+        subprocess.run([*command, *places], capture_output=True, check=True)
+
+
+def sweeping() -> None:
+    """A sweep over environments that are there, against running the probe in each by hand."""
+    model = read_model(MODEL)
+    made = environments(VenvEngine())
+
+    def by_hand() -> None:
+        for cell, environment in made:
+            probe_by_hand(cell, environment, model)
+
+    side_by_side(
+        f"sweeping {len(made)} environments that are there"
+        " (plain: the probe in each, one after the other)",
+        sweep,
+        by_hand,
+    )
+
+
+def main() -> None:
+    """Run the benchmarks that were asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sweep", action="store_true")
+    options = parser.parse_args()
+    judging()
+    if options.sweep:
+        sweeping()
+
+
+if __name__ == "__main__":
+    main()
