@@ -19,8 +19,7 @@ _PHRASES = (
     ("Downloading", "downloading packages"),
     ("Building", "building packages without wheels"),
     ("Prepared", "installing packages"),
-    ("Installed", "compiling bytecode"),
-    ("Bytecode compiled", "exporting the image"),
+    ("Compiling bytecode", "compiling bytecode"),
     ("exporting to image", "exporting the image"),
 )
 

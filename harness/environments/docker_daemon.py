@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
 import threading
+import warnings
 import weakref
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import docker
 import requests
@@ -78,12 +81,14 @@ def find_daemon() -> Daemon | str:
 
     `DOCKER_HOST`, `DOCKER_CONTEXT` and the context chosen by `docker context use` are followed.
     """
-    try:
-        hasty = _client(_HASTY_SECONDS)
-        info = hasty.info()
-        client = _client(_PATIENT_SECONDS)
-    except Exception as error:  # a damaged Docker context raises a bare Exception
-        return _root_cause(error)
+    connected = _connect()
+    if isinstance(connected, str):
+        # The docker package leaves the socket of an attempt that failed to the garbage collector.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
+        return connected
+    client, hasty, info = connected
     if info.get("OSType") != "linux":
         return f"it runs {info.get('OSType')} containers, and Linux ones are needed"
     machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(info["Architecture"])
@@ -95,6 +100,15 @@ def find_daemon() -> Daemon | str:
         cpus=info["NCPU"],
         security=tuple(info.get("SecurityOptions") or ()),
     )
+
+
+def _connect() -> tuple[docker.DockerClient, docker.DockerClient, dict[str, Any]] | str:
+    """Return a patient client, a hasty one and what the daemon says of itself, or why not."""
+    try:
+        hasty = _client(_HASTY_SECONDS)
+        return _client(_PATIENT_SECONDS), hasty, hasty.info()
+    except Exception as error:  # a damaged Docker context raises a bare Exception
+        return _root_cause(error)
 
 
 def _client(timeout_seconds: int) -> docker.DockerClient:

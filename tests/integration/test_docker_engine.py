@@ -437,6 +437,25 @@ class TestBuilding:
         assert (first.reused, again.reused, again.build_seconds) == (False, True, 0)
         assert first.facts == again.facts
 
+    def test_of_many_builders_of_one_image_one_works(
+        self, each_builder: DockerEngine, secret_network: Files
+    ) -> None:
+        content = secret_network.content["/files/tinything-1.0-py3-none-any.whl"][1]
+        locks = [thing_lock(content), thing_lock(content)] * 2
+        built: list[Environment | CellFailure] = []
+
+        def build(lock: Lock) -> None:
+            built.append(each_builder.build(thing_cell(), lock, silent))
+
+        threads = [threading.Thread(target=build, args=(lock,)) for lock in locks]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        environments = [one for one in built if isinstance(one, Environment)]
+        assert sorted(one.reused for one in environments) == [False, False, True, True], built
+        assert len({one.location for one in environments}) == 2
+
     @pytest.mark.parametrize(
         ("broken", "kind"),
         [
