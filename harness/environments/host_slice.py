@@ -201,7 +201,11 @@ def _compile(interpreter: Interpreter, root: Path) -> None:
     for path in library.rglob("*.py"):
         os.utime(path, (EPOCH, EPOCH))
     place = f"/usr/local/lib/python{interpreter.python}"
-    run_program([interpreter.path, "-I", "-m", "compileall", "-q", "-d", place, library])
+    # A fixed hash seed, because the order of a set's elements ends up in the bytecode.
+    run_program(
+        [interpreter.path, "-s", "-m", "compileall", "-q", "-d", place, library],
+        environment={"PATH": _SYSTEM, "PYTHONHASHSEED": "0"},
+    )
 
 
 def _writable(path: Path) -> None:

@@ -26,12 +26,14 @@ import pytest
 from harness.cell import Cell, Device, Distribution, Resolution
 from harness.environments import docker_names as names
 from harness.environments import image_build
+from harness.environments.archive import write_archive
 from harness.environments.bases import Bases, movable_interpreter
 from harness.environments.docker_cli import Cli, find_cli
 from harness.environments.docker_daemon import Daemon, find_daemon
 from harness.environments.docker_engine import DockerEngine, connect
 from harness.environments.engine import CellFailure, Engine, Environment, Lock
 from harness.environments.gpu import gpu_names
+from harness.environments.host_slice import EPOCH, make_root
 from harness.environments.owner import LABEL
 from harness.observation import Base, Ending
 from tests.integration.engine_contract import (
@@ -405,7 +407,7 @@ class TestBuilding:
 
     @pytest.mark.parametrize("python", ["3.6", "3.9", "3.13"])
     def test_an_interpreter_of_this_machine_becomes_a_base(
-        self, daemon: Daemon, python: str
+        self, daemon: Daemon, python: str, tmp_path: Path
     ) -> None:
         interpreter = movable_interpreter(python)
         if interpreter is None:
@@ -423,6 +425,10 @@ class TestBuilding:
         )
         assert output.decode().splitlines() == [interpreter.version, "/usr/local", "nobody", "ä"]
         assert Bases(daemon, prefix="registry.invalid/").get(python, silent) == base
+        (tmp_path / "root").mkdir()
+        make_root(interpreter, tmp_path / "root")
+        again = write_archive(tmp_path / "root", tmp_path / "again.tar", mtime=EPOCH)
+        assert base.digest == f"sha256:{again}"
 
     def test_another_builder_of_the_same_image_finds_it(
         self, each_builder: DockerEngine, secret_network: Files, daemon: Daemon
