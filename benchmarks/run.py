@@ -24,7 +24,7 @@ import numpy as np
 from harness.cell import Cell, Distribution
 from harness.environments.engine import Environment, Lock
 from harness.environments.request import fill_request
-from harness.environments.venv import VenvEngine
+from harness.environments.venv.engine import VenvEngine
 from harness.judge.compare import compare
 from harness.model.model import Model
 from harness.model.reading import read_model

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from harness.environments.docker_engine import connect
+from harness.environments.docker.engine import connect
 from harness.environments.engine import Engine
-from harness.environments.venv import VenvEngine
+from harness.environments.venv.engine import VenvEngine
 from harness.errors import NoEngineError
 
 __all__ = ["ENGINES", "Chosen", "choose_engine"]

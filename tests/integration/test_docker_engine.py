@@ -24,16 +24,15 @@ from pathlib import Path
 import pytest
 
 from harness.cell import Cell, Device, Distribution, Resolution
-from harness.environments import docker_names as names
-from harness.environments import image_build
-from harness.environments.archive import write_archive
-from harness.environments.bases import Bases, movable_interpreter
-from harness.environments.docker_cli import Cli, find_cli
-from harness.environments.docker_daemon import Daemon, find_daemon
-from harness.environments.docker_engine import DockerEngine, connect
+from harness.environments.docker import image_build, names
+from harness.environments.docker.archive import write_archive
+from harness.environments.docker.bases import Bases, movable_interpreter
+from harness.environments.docker.cli import Cli, find_cli
+from harness.environments.docker.daemon import Daemon, find_daemon
+from harness.environments.docker.engine import DockerEngine, connect
+from harness.environments.docker.host_slice import EPOCH, make_root
 from harness.environments.engine import CellFailure, Engine, Environment, Lock
 from harness.environments.gpu import gpu_names
-from harness.environments.host_slice import EPOCH, make_root
 from harness.environments.owner import LABEL
 from harness.observation import Base, Ending
 from tests.integration.engine_contract import (
@@ -299,7 +298,7 @@ _DOOMED = textwrap.dedent(
     """
     import sys
     from pathlib import Path
-    from harness.environments.docker_engine import connect
+    from harness.environments.docker.engine import connect
     from harness.environments.engine import Environment
     from tests.integration.engine_contract import Probe
     environment = Environment.model_validate_json(sys.argv[1])

@@ -15,7 +15,7 @@ import pytest
 
 from harness.cell import Cell, Distribution, Flags
 from harness.environments.engine import Environment, Limits, Run, RunOutcome
-from harness.environments.venv import VenvEngine
+from harness.environments.venv.engine import VenvEngine
 from harness.npz import read_npz
 from harness.observation import Ending, Failure, ProbeReport, Stage
 from harness.probe import probe as probe_module

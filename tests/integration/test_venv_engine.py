@@ -21,7 +21,7 @@ from harness.environments.gpu import gpu_names
 from harness.environments.interpreters import find_interpreter
 from harness.environments.lock import resolve
 from harness.environments.owner import LABEL
-from harness.environments.venv import VenvEngine
+from harness.environments.venv.engine import VenvEngine
 from harness.observation import Ending
 from tests.integration.engine_contract import (
     MEGABYTE,
@@ -165,7 +165,7 @@ _DOOMED = textwrap.dedent(
     import sys
     from pathlib import Path
     from harness.environments.engine import Environment
-    from harness.environments.venv import VenvEngine
+    from harness.environments.venv.engine import VenvEngine
     from tests.integration.engine_contract import Probe
     environment = Environment.model_validate_json(sys.argv[1])
     folder = Path(sys.argv[2]) / "other"

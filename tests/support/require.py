@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from harness.environments.docker_daemon import Daemon, find_daemon
+from harness.environments.docker.daemon import Daemon, find_daemon
 
 
 def missing(name: str, reason: str) -> NoReturn:

@@ -11,12 +11,12 @@ import pytest
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
-from harness.environments import bases
-from harness.environments.archive import write_archive
-from harness.environments.bases import Bases
-from harness.environments.docker_daemon import Daemon, explain, find_image, import_archive
+from harness.environments.docker import bases
+from harness.environments.docker.archive import write_archive
+from harness.environments.docker.bases import Bases
+from harness.environments.docker.daemon import Daemon, explain, find_image, import_archive
+from harness.environments.docker.host_slice import obstacle
 from harness.environments.engine import CellFailure
-from harness.environments.host_slice import obstacle
 from harness.environments.interpreters import Interpreter
 from harness.observation import Base, Ending
 

@@ -5,9 +5,9 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.cell import Cell, Distribution, Flags, Pins, Resolution
-from harness.environments.dockerfile import Builder, Recipe, dockerfile, recipe
+from harness.environments.docker.dockerfile import Builder, Recipe, dockerfile, recipe
+from harness.environments.docker.image_folder import image_file
 from harness.environments.engine import Lock
-from harness.environments.image_folder import image_file
 from harness.observation import Base
 
 BASE = Base(kind="host-slice", reference="base:py3.11-0123456789ab", digest="sha256:0123456789ab")

@@ -9,11 +9,16 @@ import docker
 import pytest
 
 from harness.cell import Flags
-from harness.environments.containers import outcome_of
-from harness.environments.docker_daemon import Daemon
+from harness.environments.docker.containers import outcome_of
+from harness.environments.docker.daemon import Daemon
+from harness.environments.docker.sandbox import (
+    container_arguments,
+    cpu_shares,
+    sandbox_user,
+    visible,
+)
 from harness.environments.engine import Limits, Run
 from harness.environments.owner import owner
-from harness.environments.sandbox import container_arguments, cpu_shares, sandbox_user, visible
 from harness.environments.variables import probe_variables
 from harness.observation import Ending
 from tests.support import fakes

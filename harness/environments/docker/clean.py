@@ -10,10 +10,10 @@ from typing import Any
 from docker.models.containers import Container
 from docker.models.images import Image
 
-from harness.environments import docker_names as names
-from harness.environments.docker_daemon import DOCKER_ERRORS, Daemon, explain
+from harness.environments.docker import names
+from harness.environments.docker.daemon import DOCKER_ERRORS, Daemon, explain
+from harness.environments.docker.image_build import remove_stages
 from harness.environments.folders import abandoned_folders
-from harness.environments.image_build import remove_stages
 from harness.environments.owner import is_orphan, owner
 
 __all__ = ["clean_docker", "remove_leftovers", "remove_own_stage_containers"]

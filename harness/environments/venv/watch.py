@@ -11,6 +11,7 @@ from contextlib import suppress
 
 import psutil
 
+from harness.environments.stopping import stopped_run
 from harness.environments.engine import Limits, RunOutcome
 from harness.observation import Ending
 
@@ -109,7 +110,7 @@ def watch(
         if ended:
             return None
         if stopped.is_set():
-            return RunOutcome(ending=Ending.INFRASTRUCTURE, message="stopped")
+            return stopped_run()
         broken = _broken(tree, limits, deadline)
         if broken is not None:
             return broken

@@ -11,12 +11,18 @@ from typing import Any
 import requests
 from docker.models.containers import Container
 
-from harness.environments.docker_daemon import DOCKER_ERRORS, Daemon, explain
+from harness.environments.docker.daemon import DOCKER_ERRORS, Daemon, explain
+from harness.environments.docker.sandbox import (
+    container_arguments,
+    cpu_shares,
+    mounts,
+    sandbox_user,
+)
 from harness.environments.endings import ending_of
 from harness.environments.engine import Environment, Limits, Run, RunOutcome
 from harness.environments.folders import private_folder, tree_bytes
 from harness.environments.log import BoundedLog
-from harness.environments.sandbox import container_arguments, cpu_shares, mounts, sandbox_user
+from harness.environments.stopping import stopped_run
 from harness.observation import Ending
 
 __all__ = ["outcome_of", "run_in_container"]
@@ -116,7 +122,7 @@ def _broken(
     run: Run, log: BoundedLog, started: float, stopped: threading.Event
 ) -> RunOutcome | None:
     if stopped.is_set():
-        return RunOutcome(ending=Ending.INFRASTRUCTURE, message="stopped")
+        return stopped_run()
     limits = run.limits
     if time.monotonic() - started > limits.timeout_seconds:
         message = f"still running after {limits.timeout_seconds:g} seconds"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from docker.errors import NotFound
 
-from harness.environments import docker_names as names
-from harness.environments.archive import write_archive
-from harness.environments.docker_daemon import (
+from harness.environments.docker import names
+from harness.environments.docker.archive import write_archive
+from harness.environments.docker.daemon import (
     DOCKER_ERRORS,
     Daemon,
     daemon_failure,
@@ -20,9 +20,7 @@ from harness.environments.docker_daemon import (
     find_image,
     import_archive,
 )
-from harness.environments.engine import CellFailure, Progress
-from harness.environments.folders import private_folder
-from harness.environments.host_slice import (
+from harness.environments.docker.host_slice import (
     CHANGES,
     EPOCH,
     SliceError,
@@ -30,6 +28,8 @@ from harness.environments.host_slice import (
     make_root,
     obstacle,
 )
+from harness.environments.engine import CellFailure, Progress
+from harness.environments.folders import private_folder
 from harness.environments.interpreters import (
     Interpreter,
     Places,

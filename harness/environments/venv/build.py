@@ -8,6 +8,7 @@ import threading
 import time
 from pathlib import Path
 
+from harness.environments.stopping import stopped_build
 from harness.cell import Cell
 from harness.environments.engine import CellFailure, Environment, Lock, Progress
 from harness.environments.folders import locked
@@ -24,7 +25,6 @@ __all__ = [
     "TEMPORARY",
     "build_venv",
     "environments_directory",
-    "stopped_build",
 ]
 
 TEMPORARY = ".tmp-"
@@ -39,13 +39,6 @@ _TIMEOUT_SECONDS = 3_600.0
 def environments_directory() -> Path:
     """Return the folder of the venvs."""
     return cache_directory() / "environments"
-
-
-def stopped_build() -> CellFailure:
-    """Return what becomes of a build that the user stopped."""
-    return CellFailure(
-        stage=Stage.BUILD, ending=Ending.INFRASTRUCTURE, type="Stopped", message="stopped"
-    )
 
 
 def build_venv(

@@ -8,9 +8,9 @@ import shlex
 from typing import Literal
 
 from harness.cell import Cell, Value
-from harness.environments import docker_names as names
+from harness.environments.docker import names
+from harness.environments.docker.image_folder import image_file
 from harness.environments.engine import Lock
-from harness.environments.image_folder import image_file
 from harness.environments.resolver import date_options
 from harness.observation import Base
 

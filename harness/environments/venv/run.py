@@ -17,7 +17,7 @@ from harness.environments.log import BoundedLog
 from harness.environments.owner import owner
 from harness.environments.request import fill_request
 from harness.environments.variables import probe_variables
-from harness.environments.watch import ProcessTree, watch
+from harness.environments.venv.watch import ProcessTree, watch
 from harness.observation import Ending
 
 __all__ = ["OWNER_VARIABLE", "run_in_venv"]

@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from harness.environments import docker_names as names
+from harness.environments.docker import names
 
 __all__ = ["needs_host_network", "network_file"]
 

@@ -9,6 +9,7 @@ from typing import Literal
 
 import psutil
 
+from harness.environments.stopping import stopped_build, stopped_run
 from harness.cell import Cell, Device, Platform
 from harness.environments.cpus import CpuPool
 from harness.environments.engine import (
@@ -30,14 +31,13 @@ from harness.environments.lock import locks_directory, resolve
 from harness.environments.owner import is_orphan
 from harness.environments.process import stop_programs
 from harness.environments.uv import uv_version
-from harness.environments.venv_build import (
+from harness.environments.venv.build import (
     TEMPORARY,
     build_venv,
     environments_directory,
-    stopped_build,
 )
-from harness.environments.venv_run import OWNER_VARIABLE, run_in_venv
-from harness.environments.watch import labelled_processes
+from harness.environments.venv.run import OWNER_VARIABLE, run_in_venv
+from harness.environments.venv.watch import labelled_processes
 from harness.observation import Ending, Stage
 from harness.paths import cache_directory
 
@@ -107,7 +107,7 @@ class VenvEngine:
     def run(self, environment: Environment, run: Run, progress: Progress) -> RunOutcome:
         """Run the probe once; returns when nothing of it is left running."""
         if self._stopped.is_set():
-            return RunOutcome(ending=Ending.INFRASTRUCTURE, message="stopped")
+            return stopped_run()
         progress("running")
         return run_in_venv(environment, run, cpus=self._cpus, stopped=self._stopped)
 

@@ -10,24 +10,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import harness
-from harness.environments import docker_names as names
-from harness.environments.build_network import needs_host_network, network_file
-from harness.environments.build_output import build_failure, phrase, shown
-from harness.environments.docker_cli import Cli, build_command, build_environment
-from harness.environments.docker_daemon import (
+from harness.environments.docker import names
+from harness.environments.docker.build_network import needs_host_network, network_file
+from harness.environments.docker.build_output import build_failure, phrase, shown
+from harness.environments.docker.cli import Cli, build_command, build_environment
+from harness.environments.docker.daemon import (
     DOCKER_ERRORS,
     Daemon,
     daemon_failure,
     find_image,
 )
-from harness.environments.dockerfile import INSTALL, Recipe
+from harness.environments.docker.dockerfile import INSTALL, Recipe
 from harness.environments.engine import CellFailure, Progress
 from harness.environments.folders import private_folder
 from harness.environments.owner import owner
 from harness.environments.process import Completed, run_program
+from harness.environments.stopping import stopped_build
 from harness.environments.uv import uv_environment
 from harness.environments.uv_failures import RETRIED
-from harness.environments.venv_build import stopped_build
 
 __all__ = ["ImageBuild", "build_image", "remove_stages"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from harness.environments import docker_names as names
-from harness.environments.archive import write_archive
-from harness.environments.docker_daemon import Daemon, find_image, import_archive
+from harness.environments.docker import names
+from harness.environments.docker.archive import write_archive
+from harness.environments.docker.daemon import Daemon, find_image, import_archive
+from harness.environments.docker.host_slice import EPOCH
 from harness.environments.engine import CellFailure
 from harness.environments.folders import private_folder
-from harness.environments.host_slice import EPOCH
 from harness.environments.interpreters import host_platform
 from harness.environments.process import Completed
 from harness.environments.uv import run_uv, uv_program, uv_version

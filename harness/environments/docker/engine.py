@@ -10,16 +10,16 @@ from typing import Literal
 from packaging.version import Version
 
 from harness.cell import Cell, Device, Platform
-from harness.environments.bases import Bases, movable_interpreter
-from harness.environments.containers import run_in_container
 from harness.environments.cpus import CpuPool
-from harness.environments.docker_clean import (
+from harness.environments.docker.bases import Bases, movable_interpreter
+from harness.environments.docker.clean import (
     clean_docker,
     remove_leftovers,
     remove_own_stage_containers,
 )
-from harness.environments.docker_cli import Cli, find_cli
-from harness.environments.docker_daemon import (
+from harness.environments.docker.cli import Cli, find_cli
+from harness.environments.docker.containers import run_in_container
+from harness.environments.docker.daemon import (
     DOCKER_ERRORS,
     Daemon,
     daemon_failure,
@@ -28,7 +28,9 @@ from harness.environments.docker_daemon import (
     find_daemon,
     find_image,
 )
-from harness.environments.dockerfile import Recipe, recipe
+from harness.environments.docker.dockerfile import Recipe, recipe
+from harness.environments.docker.image_build import ImageBuild, build_image
+from harness.environments.docker.installer import provide_installer
 from harness.environments.engine import (
     CellFailure,
     Environment,
@@ -39,12 +41,10 @@ from harness.environments.engine import (
 )
 from harness.environments.folders import locked, remove_folder
 from harness.environments.gpu import gpu_names, no_gpu
-from harness.environments.image_build import ImageBuild, build_image
-from harness.environments.installer import provide_installer
 from harness.environments.interpreters import Interpreter, find_interpreter, host_platform
 from harness.environments.lock import resolve
 from harness.environments.process import stop_programs
-from harness.environments.venv_build import stopped_build
+from harness.environments.stopping import stopped_build, stopped_run
 from harness.observation import Ending, EnvironmentFacts, Image, Stage
 
 __all__ = ["DockerEngine", "connect"]
@@ -137,7 +137,7 @@ class DockerEngine:
     def run(self, environment: Environment, run: Run, progress: Progress) -> RunOutcome:
         """Run the probe once; returns when nothing of it is left running."""
         if self._stopped.is_set():
-            return RunOutcome(ending=Ending.INFRASTRUCTURE, message="stopped")
+            return stopped_run()
         progress("running")
         with self._cpus.reserve(run.limits.cpus) as cpus:
             return run_in_container(

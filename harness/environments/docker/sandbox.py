@@ -9,8 +9,8 @@ from typing import Any
 
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
-from harness.environments import docker_names as names
-from harness.environments.docker_daemon import Daemon
+from harness.environments.docker import names
+from harness.environments.docker.daemon import Daemon
 from harness.environments.engine import Environment, Limits, Run
 from harness.environments.owner import owner
 from harness.environments.request import fill_request

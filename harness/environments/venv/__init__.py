@@ -1,0 +1,1 @@
+"""The engine `venv`: one virtual environment for each lock, no daemon, no sandbox."""
