@@ -44,9 +44,10 @@ from harness.store.results import (
     load_record,
     save_record,
 )
+from harness.sweep.group import Sweep
 from harness.sweep.key import sweep_key
 from harness.sweep.progress import Display
-from harness.sweep.sweep import Sweep, run_sweep
+from harness.sweep.sweep import run_sweep
 from harness.tensor import Tensor, from_arrays
 
 __all__ = ["Job", "find_sweep", "judged_table", "plan_matrix", "run_matrix"]

@@ -6,68 +6,17 @@ import signal
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
 from types import FrameType
 
 from harness.cell import Cell
-from harness.environments.engine import (
-    CellFailure,
-    Engine,
-    Environment,
-    Limits,
-    Lock,
-    Run,
-    RunOutcome,
-)
 from harness.errors import InterruptedSweepError
-from harness.model.loaders import first_loader
-from harness.model.model import Model
-from harness.observation import Ending, Observation
-from harness.plan.plan import Plan, PlannedCell
-from harness.store.layout import CellFolder, SweepFolder
-from harness.store.results import (
-    Results,
-    keep_inputs,
-    load_observation,
-    save_observation,
-    take_over,
-)
-from harness.sweep.key import file_digest, observation_key
-from harness.sweep.observe import Asked, observe_failure, observe_run
-from harness.sweep.progress import Display
-from harness.sweep.request import request_text
-from harness.sweep.workspace import empty, new_run
+from harness.plan.plan import PlannedCell
+from harness.sweep.group import Sweep, run_group
 
-__all__ = ["Sweep", "run_sweep"]
-
-_RETRY_SECONDS = (2.0, 8.0)
-"""Pauses before a run that infrastructure broke is tried again."""
-
-_NOT_TAKEN_OVER = (Ending.INFRASTRUCTURE, Ending.SKIPPED, Ending.INVALID)
-"""Endings that say nothing lasting about the model; such cells run again."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """What a sweep works with."""
-
-    engine: Engine
-    model: Model
-    plan: Plan
-    limits: Limits
-    probe: Path
-    results: Results
-    folder: SweepFolder
-    workspace: Path
-    display: Display
-    fresh: bool = False
-    stopping: threading.Event = field(default_factory=threading.Event)
-    building: dict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
-    """One lock for each environment: cells that share it build it once."""
+__all__ = ["run_sweep"]
 
 
 def run_sweep(sweep: Sweep, executor: Executor) -> None:
@@ -80,7 +29,7 @@ def run_sweep(sweep: Sweep, executor: Executor) -> None:
     groups = tuple(_groups(sweep.plan.cells))
     sweep.display.start(sum(len(group) for group in groups))
     with _interruptible():
-        futures = [executor.submit(_run_group, sweep, group) for group in groups]
+        futures = [executor.submit(run_group, sweep, group) for group in groups]
         try:
             done, _ = wait(futures, return_when=FIRST_EXCEPTION)
             for future in done:
@@ -103,166 +52,6 @@ def _groups(cells: Sequence[PlannedCell]) -> Iterator[tuple[Cell, ...]]:
         if planned.unavailable is None:
             groups[planned.cell.environment_id].append(planned.cell)
     return (tuple(group) for group in groups.values())
-
-
-def _run_group(sweep: Sweep, cells: tuple[Cell, ...]) -> None:
-    """Make the environment that `cells` share, then run each of them in it."""
-    say = _teller(sweep, cells)
-    say("resolving")
-    lock = sweep.engine.lock(cells[0], sweep.model.requirements, say)
-    if isinstance(lock, CellFailure):
-        _save_failures(sweep, cells, None, lock)
-        return
-    with _alone(sweep.building[lock.digest], say):
-        environment = sweep.engine.build(cells[0], lock, say)
-    if isinstance(environment, CellFailure):
-        _save_failures(sweep, cells, lock, environment)
-        return
-    for cell in cells:
-        if sweep.stopping.is_set():
-            return
-        _run_cell(sweep, cell, lock, environment)
-
-
-def _save_failures(
-    sweep: Sweep, cells: tuple[Cell, ...], lock: Lock | None, failure: CellFailure
-) -> None:
-    for cell in cells:
-        if sweep.stopping.is_set():  # broken by our own stopping: not an observation
-            return
-        _save_failure(sweep, cell, lock, failure)
-
-
-def _save_failure(sweep: Sweep, cell: Cell, lock: Lock | None, failure: CellFailure) -> None:
-    asked = Asked(
-        cell=cell.id,
-        key="",
-        engine=sweep.engine.name,
-        loader=first_loader(sweep.model.format, cell.tensorflow),
-        lock=lock,
-    )
-    observation = observe_failure(asked, failure)
-    save_observation(
-        sweep.folder.cell(cell.id),
-        observation,
-        log=failure.log or failure.message,
-        lock=lock.text if lock is not None else None,
-    )
-    sweep.display.done(cell.id, _outcome(observation))
-
-
-def _run_cell(sweep: Sweep, cell: Cell, lock: Lock, environment: Environment) -> None:
-    say = _teller(sweep, (cell,))
-    model = sweep.model
-    request = request_text(cell, model, cpus=sweep.limits.cpus, has_inputs=model.inputs is not None)
-    asked = Asked(
-        cell=cell.id,
-        key=observation_key(
-            engine=sweep.engine.name,
-            environment=environment,
-            model=model,
-            inputs_digest=file_digest(model.inputs) if model.inputs is not None else None,
-            request=request,
-            probe_digest=file_digest(sweep.probe),
-            flags=cell.flags,
-            limits=sweep.limits,
-        ),
-        engine=sweep.engine.name,
-        loader=first_loader(model.format, cell.tensorflow),
-        lock=lock,
-        environment=environment,
-        inputs="inputs.npz" if model.inputs is not None else "generated",
-        output_bytes=sweep.limits.output_bytes,
-    )
-    folder = sweep.folder.cell(cell.id)
-    earlier = None if sweep.fresh else _earlier(sweep, folder, asked)
-    if earlier is not None:
-        sweep.display.done(cell.id, f"{_outcome(earlier)}, reused")
-        return
-    with new_run(sweep.workspace) as out:
-        run = Run(
-            cell=cell.id,
-            sweep=sweep.folder.id,
-            probe=sweep.probe,
-            request=request,
-            model=model.path,
-            inputs=model.inputs.parent if model.inputs is not None else None,
-            out=out,
-            flags=cell.flags,
-            limits=sweep.limits,
-            gpu=cell.device == "cuda",
-        )
-        outcome = _run_with_retries(sweep, environment, run, say)
-        if sweep.stopping.is_set():
-            return
-        observation = observe_run(asked, outcome, out)
-        completed = observation.ending is Ending.COMPLETED
-        log = f"{environment.log}\n{outcome.log}" if environment.log else outcome.log
-        save_observation(
-            folder,
-            observation,
-            log=log,
-            lock=lock.text,
-            outputs=out / "outputs.npz" if completed else None,
-        )
-        if completed and model.inputs is None:
-            keep_inputs(sweep.folder, out / "inputs.npz")
-    sweep.display.done(cell.id, _outcome(observation))
-
-
-def _earlier(sweep: Sweep, folder: CellFolder, asked: Asked) -> Observation | None:
-    """Take over what an earlier run of the very same thing observed, if there is one."""
-    here = load_observation(folder)
-    if here is not None and here.key == asked.key and here.ending not in _NOT_TAKEN_OVER:
-        return here
-    source = sweep.results.earlier(asked.cell, asked.key)
-    if source is None:
-        return None
-    observation = load_observation(source)
-    if observation is None or observation.ending in _NOT_TAKEN_OVER:
-        return None
-    return take_over(source, folder)
-
-
-def _run_with_retries(
-    sweep: Sweep, environment: Environment, run: Run, say: Callable[[str], None]
-) -> RunOutcome:
-    say("running")
-    outcome = sweep.engine.run(environment, run, say)
-    for pause in _RETRY_SECONDS:
-        if outcome.ending is not Ending.INFRASTRUCTURE or sweep.stopping.wait(pause):
-            break
-        say(f"running again: {outcome.message}")
-        empty(run.out)
-        outcome = sweep.engine.run(environment, run, say)
-    return outcome
-
-
-@contextmanager
-def _alone(lock: threading.Lock, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold `lock`, saying so where that means waiting."""
-    if not lock.acquire(blocking=False):
-        say("waiting for the same environment")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
-
-
-def _teller(sweep: Sweep, cells: tuple[Cell, ...]) -> Callable[[str], None]:
-    def say(what: str) -> None:
-        for cell in cells:
-            sweep.display.cell(cell.id, what)
-
-    return say
-
-
-def _outcome(observation: Observation) -> str:
-    if observation.ending is Ending.COMPLETED:
-        infer = observation.seconds.infer
-        return "completed" if infer is None else f"completed, inference {infer:.2f} s"
-    return f"{observation.ending.value} at {observation.stage}"
 
 
 def _stop(sweep: Sweep, futures: Sequence[Future[None]]) -> None:

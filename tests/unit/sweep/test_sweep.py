@@ -20,10 +20,11 @@ from harness.plan.plan import Plan, PlannedCell
 from harness.store.layout import SweepFolder
 from harness.store.record import Host, SweepRecord
 from harness.store.results import Results, load_observation
-from harness.sweep import sweep as sweep_module
+from harness.sweep import group as group_module
+from harness.sweep.group import Sweep
 from harness.sweep.key import sweep_key
 from harness.sweep.progress import make_display
-from harness.sweep.sweep import Sweep, run_sweep
+from harness.sweep.sweep import run_sweep
 from harness.verdict import Reason
 from tests.support.fakes import (
     LIMITS,
@@ -40,7 +41,7 @@ from tests.support.fakes import (
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sweep_module, "_RETRY_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(group_module, "_RETRY_SECONDS", (0.0, 0.0))
 
 
 class Bench:
