@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from harness.errors import ResultsError
 from harness.files import write_atomically
 from harness.npz import read_npz
-from harness.observation import Observation
+from harness.observation import Ending, Observation
 from harness.store.layout import CellFolder, SweepFolder, writing
 from harness.store.record import SweepRecord
 from harness.tensor import Tensor, decode_outputs
@@ -166,9 +166,11 @@ def load_observation(folder: CellFolder) -> Observation | None:
     try:
         if folder.observation.stat().st_size > _OBSERVATION_BYTES:
             return None
-        return Observation.model_validate_json(folder.observation.read_bytes())
+        observation = Observation.model_validate_json(folder.observation.read_bytes())
     except (OSError, ValidationError):
         return None
+    whole = observation.ending is not Ending.COMPLETED or folder.outputs.is_file()
+    return observation if whole else None
 
 
 def load_observations(folder: SweepFolder, cell_ids: Iterable[str]) -> Mapping[str, Observation]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from harness.cell import Cell
+from harness.cell import Cell, Device
 from harness.environments.engine import (
     CellFailure,
     Engine,
@@ -35,7 +35,7 @@ from harness.sweep.key import file_digest, observation_key
 from harness.sweep.observe import Asked, observe_failure, observe_run
 from harness.sweep.progress import Display
 from harness.sweep.request import request_text
-from harness.sweep.workspace import empty, new_run
+from harness.sweep.workspace import new_run
 
 __all__ = ["Sweep", "run_group"]
 
@@ -112,7 +112,6 @@ def _save_failure(sweep: Sweep, cell: Cell, lock: Lock | None, failure: CellFail
 
 
 def _run_cell(sweep: Sweep, cell: Cell, lock: Lock, environment: Environment) -> None:
-    say = _teller(sweep, (cell,))
     model = sweep.model
     request = request_text(cell, model, cpus=sweep.limits.cpus, has_inputs=model.inputs is not None)
     asked = Asked(
@@ -139,35 +138,26 @@ def _run_cell(sweep: Sweep, cell: Cell, lock: Lock, environment: Environment) ->
     if earlier is not None:
         sweep.display.done(cell.id, f"{_outcome(earlier)}, reused")
         return
-    with new_run(sweep.workspace) as out:
-        run = Run(
-            cell=cell.id,
-            sweep=sweep.folder.id,
-            probe=sweep.probe,
-            request=request,
-            model=model.path,
-            inputs=model.inputs.parent if model.inputs is not None else None,
-            out=out,
-            flags=cell.flags,
-            limits=sweep.limits,
-            gpu=cell.device == "cuda",
-        )
-        outcome = _run_with_retries(sweep, environment, run, say)
+    with ExitStack() as folders:
+        outcome, out = _run_with_retries(sweep, cell, environment, request, folders)
         if sweep.stopping.is_set():
             return
         observation = observe_run(asked, outcome, out)
-        completed = observation.ending is Ending.COMPLETED
-        log = f"{environment.log}\n{outcome.log}" if environment.log else outcome.log
-        save_observation(
-            folder,
-            observation,
-            log=log,
-            lock=lock.text,
-            outputs=out / "outputs.npz" if completed else None,
-        )
-        if completed and model.inputs is None:
-            keep_inputs(sweep.folder, out / "inputs.npz")
+        _save(sweep, observation, lock, f"{environment.log}\n{outcome.log}".lstrip(), out)
     sweep.display.done(cell.id, _outcome(observation))
+
+
+def _save(sweep: Sweep, observation: Observation, lock: Lock, log: str, out: Path) -> None:
+    completed = observation.ending is Ending.COMPLETED
+    save_observation(
+        sweep.folder.cell(observation.cell),
+        observation,
+        log=log,
+        lock=lock.text,
+        outputs=out / "outputs.npz" if completed else None,
+    )
+    if completed and sweep.model.inputs is None:
+        keep_inputs(sweep.folder, out / "inputs.npz")
 
 
 def _earlier(sweep: Sweep, folder: CellFolder, asked: Asked) -> Observation | None:
@@ -185,17 +175,32 @@ def _earlier(sweep: Sweep, folder: CellFolder, asked: Asked) -> Observation | No
 
 
 def _run_with_retries(
-    sweep: Sweep, environment: Environment, run: Run, say: Callable[[str], None]
-) -> RunOutcome:
-    say("running")
-    outcome = sweep.engine.run(environment, run, say)
-    for pause in _RETRY_SECONDS:
-        if outcome.ending is not Ending.INFRASTRUCTURE or sweep.stopping.wait(pause):
+    sweep: Sweep, cell: Cell, environment: Environment, request: str, folders: ExitStack
+) -> tuple[RunOutcome, Path]:
+    """Run the probe, again where infrastructure broke; return the last try and what it wrote."""
+    say = _teller(sweep, (cell,))
+    inputs = sweep.model.inputs
+    for pause in (*_RETRY_SECONDS, None):
+        out = folders.enter_context(new_run(sweep.workspace))
+        run = Run(
+            cell=cell.id,
+            sweep=sweep.folder.id,
+            probe=sweep.probe,
+            request=request,
+            model=sweep.model.path,
+            inputs=inputs.parent if inputs is not None else None,
+            out=out,
+            flags=cell.flags,
+            limits=sweep.limits,
+            gpu=cell.device is Device.CUDA,
+        )
+        say("running")
+        outcome = sweep.engine.run(environment, run, say)
+        broken = outcome.ending is Ending.INFRASTRUCTURE and pause is not None
+        if not broken or sweep.stopping.wait(pause):
             break
         say(f"running again: {outcome.message}")
-        empty(run.out)
-        outcome = sweep.engine.run(environment, run, say)
-    return outcome
+    return outcome, out
 
 
 @contextmanager

@@ -72,7 +72,7 @@ def observe_run(asked: Asked, outcome: RunOutcome, out: Path) -> Observation:
     if isinstance(report, _Unreadable):
         return _without_report(asked, outcome, report)
     if report.completed:
-        return _completed(asked, outcome, report, out / "outputs.npz")
+        return _completed(asked, outcome, report, out)
     ending = outcome.ending
     if ending in (Ending.COMPLETED, Ending.EXIT):
         ending = Ending.EXIT if report.failure is None else Ending.EXCEPTION
@@ -84,10 +84,8 @@ def observe_run(asked: Asked, outcome: RunOutcome, out: Path) -> Observation:
     )
 
 
-def _completed(
-    asked: Asked, outcome: RunOutcome, report: ProbeReport, outputs: Path
-) -> Observation:
-    unreadable = _check_outputs(report, outputs, asked.output_bytes)
+def _completed(asked: Asked, outcome: RunOutcome, report: ProbeReport, out: Path) -> Observation:
+    unreadable = _check_arrays(asked, report, out)
     if unreadable is not None:
         return _observation(
             asked,
@@ -188,9 +186,12 @@ def _read_report(path: Path) -> ProbeReport | _Unreadable:
         return _Unreadable(f"report.json breaks its schema at {place or 'the top'}: {first['msg']}")
 
 
-def _check_outputs(report: ProbeReport, path: Path, max_bytes: int) -> _Unreadable | None:
+def _check_arrays(asked: Asked, report: ProbeReport, out: Path) -> _Unreadable | None:
     try:
-        decode_outputs(report.outputs, read_npz(path, max_bytes=max_bytes, what="outputs.npz"))
+        arrays = read_npz(out / "outputs.npz", max_bytes=asked.output_bytes, what="outputs.npz")
+        decode_outputs(report.outputs, arrays)
+        if asked.inputs == "generated":
+            read_npz(out / "inputs.npz", max_bytes=asked.output_bytes, what="inputs.npz")
     except (NpzError, ValueError) as error:
         return _Unreadable(str(error))
     return None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["empty", "new_run"]
+__all__ = ["new_run"]
 
 
 @contextmanager
@@ -24,12 +24,3 @@ def new_run(workspace: Path) -> Iterator[Path]:
         yield out
     finally:
         shutil.rmtree(out, ignore_errors=True)
-
-
-def empty(out: Path) -> None:
-    """Remove what a run that is tried again wrote."""
-    for entry in out.iterdir():
-        if entry.is_dir() and not entry.is_symlink():
-            shutil.rmtree(entry, ignore_errors=True)
-        else:
-            entry.unlink()

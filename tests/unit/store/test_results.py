@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import ResultsError
 from harness.files import write_atomically
-from harness.observation import Ending, Observation
+from harness.observation import Ending, Observation, Stage
 from harness.store.layout import SweepFolder
 from harness.store.record import Host, SweepRecord
 from harness.store.results import (
@@ -56,8 +56,8 @@ def observation(**fields: object) -> Observation:
             "key": "key",
             "engine": "venv",
             "loader": "saved_model.load",
-            "ending": Ending.COMPLETED,
-            "stage": None,
+            "ending": Ending.TIMEOUT,
+            "stage": Stage.LOAD,
             "observed": NOW,
             **fields,
         }
@@ -119,6 +119,17 @@ def test_half_an_observation_is_none(results: Results) -> None:
     save_observation(folder, observation(), log="log")
     text = folder.observation.read_text()
     folder.observation.write_text(text[: len(text) // 2])
+    assert load_observation(folder) is None
+
+
+def test_an_observation_that_lost_its_outputs_is_none(results: Results, tmp_path: Path) -> None:
+    folder = results.begin(record()).cell(CELL.id)
+    outputs = tmp_path / "outputs.npz"
+    outputs.write_bytes(b"arrays")
+    completed = observation(ending=Ending.COMPLETED, stage=None)
+    save_observation(folder, completed, log="log", outputs=outputs)
+    assert load_observation(folder) == completed
+    folder.outputs.unlink()
     assert load_observation(folder) is None
 
 

@@ -166,6 +166,14 @@ def test_outputs_that_are_missing_or_pickled_are_invalid(tmp_path: Path) -> None
     assert observe(tmp_path).ending is Ending.INVALID
 
 
+def test_generated_inputs_that_are_missing_or_a_link_are_invalid(tmp_path: Path) -> None:
+    write_out(tmp_path, report(CELL.id))
+    kept = (tmp_path / "inputs.npz").rename(tmp_path / "elsewhere.npz")
+    assert message(observe(tmp_path)) == "inputs.npz does not exist"
+    (tmp_path / "inputs.npz").symlink_to(kept)
+    assert message(observe(tmp_path)) == "inputs.npz is a symbolic link, not a file"
+
+
 def test_a_cell_that_never_started() -> None:
     failure = CellFailure(
         stage=Stage.BUILD, ending=Ending.INFRASTRUCTURE, type="DiskFull", message="no space left"
