@@ -41,7 +41,7 @@ def index_url(environment: Mapping[str, str], files: Sequence[Path] | None = Non
             # uv also takes `name=url`.
             return _checked(re.sub(r"^[\w.-]+=(?=\w+:)", "", value), variable)
     for file in reversed(pip_files(environment) if files is None else files):
-        configured = _configured(file)
+        configured = _configured(file, "index-url", "index_url")
         if configured:
             return _checked(configured, str(file))
     return None
@@ -73,7 +73,7 @@ def pip_files(environment: Mapping[str, str]) -> tuple[Path, ...]:
     return tuple(files)
 
 
-def _configured(file: Path) -> str | None:
+def _configured(file: Path, *keys: str) -> str | None:
     parser = configparser.RawConfigParser()
     try:
         parser.read_string(file.read_text("utf-8"))
@@ -85,7 +85,7 @@ def _configured(file: Path) -> str | None:
     values = [
         parser.get(section, key, fallback="").strip()
         for section in ("install", "global")
-        for key in ("index-url", "index_url")
+        for key in keys
     ]
     return next((value for value in values if value), None)
 
@@ -125,10 +125,13 @@ def proxy_variables(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: environment[name] for name in names if environment.get(name)}
 
 
-def ca_bundle(environment: Mapping[str, str]) -> Path | None:
-    """Return the file of certificates the user trusts; None for the system's own."""
-    for variable in _CA_VARIABLES:
-        value = environment.get(variable)
-        if value and Path(value).is_file():
-            return Path(value)
-    return None
+def ca_bundle(environment: Mapping[str, str], files: Sequence[Path] | None = None) -> Path | None:
+    """Return the file of certificates the user trusts; None for the programs' own.
+
+    Environment variables are asked first, then `cert` of pip's configuration `files`
+    (`pip_files(environment)` where not given).
+    """
+    asked = pip_files(environment) if files is None else files
+    named = [environment.get(variable) for variable in _CA_VARIABLES]
+    named += [_configured(file, "cert") for file in reversed(asked)]
+    return next((Path(name) for name in named if name and Path(name).is_file()), None)

@@ -114,5 +114,17 @@ def test_certificates(tmp_path: Path) -> None:
     assert ca_bundle(settings) == second
     first.write_text("")
     assert ca_bundle(settings) == first
-    assert ca_bundle({"SSL_CERT_FILE": str(tmp_path)}) is None
-    assert ca_bundle({}) is None
+    assert ca_bundle({"SSL_CERT_FILE": str(tmp_path)}, files=()) is None
+    assert ca_bundle({}, files=()) is None
+
+
+def test_certificates_that_pip_is_told_of(tmp_path: Path) -> None:
+    mine, others = tmp_path / "mine.pem", tmp_path / "others.pem"
+    shared, own = tmp_path / "shared.conf", tmp_path / "own.conf"
+    for file in (mine, others):
+        file.write_text("")
+    shared.write_text(f"[global]\ncert = {others}\n")
+    assert ca_bundle({}, files=(shared, own)) == others
+    own.write_text(f"[global]\ncert = {mine}\n")
+    assert ca_bundle({}, files=(shared, own)) == mine
+    assert ca_bundle({"PIP_CERT": str(others)}, files=(shared, own)) == others
