@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import nox
 
 nox.needs_version = ">=2024.10.9"
@@ -18,7 +20,12 @@ def _groups(*names: str) -> list[str]:
 
 def _harness(session: nox.Session, command: str) -> None:
     session.install("-e", ".", silent=True)
-    session.run("harness", command, *session.posargs)
+    try:
+        # By default nox kills what takes longer than half a second to stop its containers.
+        session.run("harness", command, *session.posargs, interrupt_timeout=60)
+    except nox.command.CommandFailed as failed:
+        # nox itself ends with 1 whatever failed; before 2026.7.11 it does not tell the code.
+        sys.exit(getattr(failed, "return_code", None) or 1)
 
 
 @nox.session

@@ -1,4 +1,4 @@
-"""The command line: arguments, printing, exit codes."""
+"""The command line: one function for each command, printing, exit codes."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ import shutil
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from harness import __version__
-from harness.environments.choose import ENGINES, choose_engine
-from harness.errors import HarnessError, UsageError
+from harness.arguments import help_text, parse
+from harness.environments.choose import choose_engine
+from harness.errors import HarnessError, InterruptedSweepError, UsageError
 from harness.model.reading import read_model
 from harness.pipeline import Job, find_sweep, judged_table, plan_matrix, run_matrix
 from harness.plan.matrix import load_matrix
+from harness.report.layout import reflowed
 from harness.report.machine import render_json
 from harness.report.markdown import render_markdown
 from harness.report.plan import render_plan
@@ -29,7 +29,6 @@ from harness.verdict import Verdict
 
 __all__ = ["main"]
 
-FORMATS = ("table", "markdown", "json")
 _INTERNAL_ERROR = 70
 """EX_SOFTWARE of sysexits.h: a fault of the harness itself."""
 
@@ -37,11 +36,10 @@ _INTERNAL_ERROR = 70
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code (see `harness.errors`)."""
     try:
-        options = _parser().parse_args(arguments)
-        command: Callable[[argparse.Namespace], int] = options.command
-        return command(options)
+        return _run(sys.argv[1:] if arguments is None else arguments)
     except HarnessError as error:
-        _tell(f"error: {error}")
+        wanted = isinstance(error, InterruptedSweepError)
+        _tell(str(error) if wanted else f"error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         _tell("stopped")
@@ -52,6 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:
         return _internal_error(error)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    if not arguments:
+        _tell(help_text().rstrip())
+        return UsageError.exit_code
+    options = parse(arguments)
+    return _COMMANDS[options.command](options)
 
 
 def _matrix(options: argparse.Namespace) -> int:
@@ -71,7 +77,9 @@ def _matrix(options: argparse.Namespace) -> int:
     )
     with make_display(sys.stderr, quiet=options.quiet) as display:
         table = run_matrix(job, display)
-    _print(_rendered(table, options.format))
+    if not options.quiet:
+        _tell("")
+    _print(_rendered(table, options.format, job.results.path / table.sweep))
     failing = {Verdict(verdict) for verdict in options.fail_on}
     return int(any(cell.verdict in failing for cell in table.cells))
 
@@ -88,7 +96,7 @@ def _cells(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     folder = find_sweep(options.results, options.sweep)
     table = judged_table(folder, load_record(folder), options.reference)
-    _print(_rendered(table, options.format))
+    _print(_rendered(table, options.format, folder.path))
     return 0
 
 
@@ -100,94 +108,32 @@ def _clean(options: argparse.Namespace) -> int:
         except HarnessError as error:
             _tell(f"{name}: nothing removed: {str(error).splitlines()[0]}")
             continue
-        for line in (*engine.remove_leftovers(), *engine.clean()):
+        removed = (*engine.remove_leftovers(), *engine.clean())
+        for line in removed or ("there is nothing to remove",):
             _print(f"{name}: {line}\n")
     return 0
 
 
-def _rendered(table: Table, form: str) -> str:
+_COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+    "matrix": _matrix,
+    "cells": _cells,
+    "report": _report,
+    "clean": _clean,
+}
+
+
+def _rendered(table: Table, form: str, folder: Path) -> str:
     if form == "markdown":
         return render_markdown(table)
     if form == "json":
         return render_json(table)
     color = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    return render_terminal(table, width=_width(), color=color)
+    return render_terminal(table, width=_width(), color=color, folder=_shown(folder))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(
-        prog="harness",
-        description="In which environments does a TensorFlow model load and give the same numbers?",
-    )
-    parser.add_argument("--version", action="version", version=f"harness {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", parser_class=_Parser)
-
-    matrix = commands.add_parser("matrix", help="run a model in every environment of the matrix")
-    matrix.set_defaults(command=_matrix)
-    matrix.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="model folder or file")
-    _add_plan_arguments(matrix)
-    matrix.add_argument("--reference", metavar="R", help="auto, expected or a cell id")
-    matrix.add_argument("--jobs", type=int, metavar="N", help="environments worked on at once")
-    _add_results_argument(matrix)
-    matrix.add_argument(
-        "--fail-on",
-        action="append",
-        default=[],
-        choices=[verdict.value for verdict in Verdict],
-        metavar="VERDICT",
-        help="exit with 1 if a cell has this verdict (repeatable)",
-    )
-    _add_format_argument(matrix)
-    matrix.add_argument("--quiet", action="store_true", help="show no progress")
-
-    cells = commands.add_parser("cells", help="list the plan and what it would cost; run nothing")
-    cells.set_defaults(command=_cells)
-    _add_plan_arguments(cells)
-
-    report = commands.add_parser("report", help="judge and render a saved sweep again, offline")
-    report.set_defaults(command=_report)
-    report.add_argument("sweep", nargs="?", metavar="SWEEP", help="<model>, <model>/<id> or folder")
-    report.add_argument("--reference", metavar="R", help="auto, expected or a cell id")
-    _add_results_argument(report)
-    _add_format_argument(report)
-
-    clean = commands.add_parser("clean", help="remove what the harness made; never results")
-    clean.set_defaults(command=_clean)
-    _add_engine_argument(clean)
-    return parser
-
-
-def _add_plan_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--matrix", type=Path, default=Path("matrix.yaml"), metavar="F")
-    _add_engine_argument(parser)
-    parser.add_argument(
-        "--only",
-        action="append",
-        default=[],
-        metavar="EXPR",
-        help="tensorflow>=2.15, python==3.11, device=cpu, flags=default or a glob on cell ids"
-        " (repeatable: all must hold)",
-    )
-    parser.add_argument("--fresh", action="store_true", help="reuse no answer, lock or observation")
-
-
-def _add_engine_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--engine", choices=ENGINES, default="auto")
-
-
-def _add_results_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--results", type=Path, default=Path("results"), metavar="DIR")
-
-
-def _add_format_argument(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--format", choices=FORMATS, default="table")
-
-
-class _Parser(argparse.ArgumentParser):
-    """An argument parser whose errors are ours: one form, one exit code, the nearest word."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}\n  {self.format_usage().strip()}")
+def _shown(path: Path) -> str:
+    here = Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def _width() -> int:
@@ -200,17 +146,26 @@ def _print(text: str) -> None:
 
 
 def _tell(text: str) -> None:
+    if sys.stderr.isatty():
+        text = reflowed(text, _width())
     sys.stderr.write(f"{text}\n")
     sys.stderr.flush()
 
 
 def _internal_error(error: Exception) -> int:
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="harness-error-", suffix=".txt", delete=False, encoding="utf-8"
-    ) as stream:
-        stream.write("".join(traceback.format_exception(error)))
     _tell(
         f"error: a fault in the harness itself ({type(error).__name__}: {error})\n"
-        f"  Observations made so far are kept. Details are in {stream.name}: please report them."
+        f"  Observations made so far are kept. {_details(error)}"
     )
     return _INTERNAL_ERROR
+
+
+def _details(error: Exception) -> str:
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="harness-error-", suffix=".txt", delete=False, encoding="utf-8"
+        ) as stream:
+            stream.write("".join(traceback.format_exception(error)))
+    except OSError as refused:
+        return f"Details cannot be written ({refused.strerror})."
+    return f"Details are in {stream.name}: please report them."

@@ -102,7 +102,8 @@ def run_matrix(job: Job, display: Display) -> Table:
         HarnessError: see `harness.errors`; a failing cell is none.
     """
     check_wanted(job.reference, job.plan.cells, expected=job.model.expected is not None)
-    record, folder = _begin(job)
+    with job.results.alone():
+        record, folder = _begin(job)
     for leftover in job.chosen.engine.remove_leftovers():
         display.note(leftover)
     with private_folder() as workspace, ThreadPoolExecutor(_workers(job)) as executor:
@@ -230,7 +231,7 @@ def _begin(job: Job) -> tuple[SweepRecord, SweepFolder]:
         (model.labels, folder.labels),
     ):
         if source is not None:
-            keep(folder, source, copy)
+            keep(source, copy)
     return record, folder
 
 

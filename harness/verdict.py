@@ -49,7 +49,7 @@ class Reason(Value):
     message: str
     """One line for a person."""
     evidence: str = ""
-    """What was seen: the end of the error, or the numbers."""
+    """What was seen, in a few lines: the error's own words, or the numbers."""
     remedy: str = ""
     """What to do about it; empty where nothing is known."""
 

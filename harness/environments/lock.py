@@ -49,7 +49,7 @@ def resolve(
 
     `interpreter` is the one the lock is for; None where there is none on this machine, or where
     `platform` is not this machine's. With `refresh` the index is
-    asked in any case. Where the index does not answer, the newest lock of an earlier day serves.
+    asked in any case. Where the index does not answer, the newest lock that is kept serves.
 
     Raises:
         ValueError: a requirement is not just a package with versions; no such text reaches uv.
@@ -118,7 +118,7 @@ def _file_name(stem: str, cell: Cell, now: datetime) -> str:
 
 
 def _earlier(stem: str) -> Lock | None:
-    for path in sorted(locks_directory().glob(f"{stem}.*.json"), reverse=True):
+    for path in sorted(locks_directory().glob(f"{stem}.*json"), reverse=True):
         kept = _read(path)
         if kept is not None:
             note = f"the package index does not answer; resolved on {kept.resolved:%Y-%m-%d}"

@@ -7,10 +7,13 @@ import socket
 
 import psutil
 
-__all__ = ["LABEL", "is_orphan", "owner"]
+__all__ = ["LABEL", "VARIABLE", "is_orphan", "owner"]
 
 LABEL = "tensorflow-environment-matrix"
 """Prefix of every Docker label and image name of the harness."""
+
+VARIABLE = "TENSORFLOW_ENVIRONMENT_MATRIX_OWNER"
+"""In the environment of every process that the harness starts: the label of the harness."""
 
 
 def owner() -> str:

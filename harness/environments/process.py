@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import IO
 
+from harness.environments.owner import VARIABLE, owner
+
 __all__ = ["Completed", "run_program", "stop_programs"]
 
 _running: set[subprocess.Popen[str]] = set()
@@ -46,7 +48,8 @@ def run_program(
     """Run a program in a session of its own and wait for it.
 
     A status other than 0 is not an error here: what it means is the caller's to say.
-    `environment` replaces the harness's own environment where given. Past `timeout_seconds` the
+    `environment` replaces the harness's own environment where given; whose program it is, is added
+    to either, so that it can be found where the harness is killed. Past `timeout_seconds` the
     program and all it started are killed and `timed_out` is True.
 
     Raises:
@@ -57,7 +60,7 @@ def run_program(
         stdin=subprocess.DEVNULL if stdin is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=None if environment is None else dict(environment),
+        env={**(os.environ if environment is None else environment), VARIABLE: owner()},
         cwd=directory,
         text=True,
         errors="replace",

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from harness.explain.endings import by_ending, by_signal
+from harness.explain.evidence import evidence, headed, innermost
 from harness.explain.signatures import Found, find
-from harness.observation import Ending, Failure, Observation, Stage
-from harness.text import last_lines, one_line
+from harness.observation import Ending, Observation, Stage
 from harness.verdict import Judgement, Reason, Verdict
 
 __all__ = ["explain", "explain_all"]
 
-_EVIDENCE_LINES = 20
-_EVIDENCE_CHARACTERS = 4_000
-_WRAPPER = re.compile(r"Exception encountered(?: when calling [^\n]{0,300}\n|:)")
 _EXPLAINED = (Verdict.FAILED, Verdict.SKIPPED, Verdict.UNKNOWN)
 
 
@@ -50,14 +46,14 @@ def explain(observation: Observation, log: str = "") -> Reason:
     """Return why a cell that did not complete ended as it did.
 
     The ending goes before the error's text, that before what was printed. The code is
-    `unclassified` where no record explains it; the evidence is the end of what was seen.
+    `unclassified` where no record explains it; the evidence is what was seen, in a few lines.
     """
-    evidence = _evidence(observation.failure, log)
+    seen = evidence(observation.failure, log)
     reason = by_ending(observation)
     if reason is None:
         found = _find(observation, log)
-        reason = found.reason(evidence) if found is not None else _unexplained(observation)
-    return reason.model_copy(update={"evidence": evidence})
+        reason = found.reason(seen) if found is not None else _unexplained(observation, seen)
+    return reason.model_copy(update={"evidence": seen})
 
 
 def _find(observation: Observation, log: str) -> Found | None:
@@ -75,8 +71,8 @@ def _texts(observation: Observation, log: str) -> Iterator[str]:
     """Give what may hold the reason, the most telling first."""
     failure = observation.failure
     if failure is not None:
-        yield _innermost(failure)
-        yield _headed(failure)
+        yield innermost(failure)
+        yield headed(failure)
         yield failure.traceback
     # Logs are full of warnings that successful runs print too: they count where no exception was
     # seen, and where a tool that prints its errors made the environment.
@@ -86,25 +82,11 @@ def _texts(observation: Observation, log: str) -> Iterator[str]:
         yield log
 
 
-def _headed(failure: Failure) -> str:
-    return f"{failure.type}: {failure.message}" if failure.type else failure.message
-
-
-def _innermost(failure: Failure) -> str:
-    # Keras wraps errors in one another; the reason is after the last wrapper's words.
-    inner = _WRAPPER.split(failure.message)[-1].strip()
-    return _headed(failure.model_copy(update={"message": inner}))
-
-
-def _evidence(failure: Failure | None, log: str) -> str:
-    said = "" if failure is None else failure.traceback.strip() or _headed(failure)
-    text = said if failure is not None and failure.type and said else log or said
-    return last_lines(text, _EVIDENCE_LINES, _EVIDENCE_CHARACTERS)
-
-
-def _unexplained(observation: Observation) -> Reason:
-    failure = observation.failure
-    if observation.ending is not Ending.EXCEPTION or failure is None:
+def _unexplained(observation: Observation, seen: str) -> Reason:
+    if observation.ending is not Ending.EXCEPTION or observation.failure is None:
         return by_signal(observation)
-    first = _innermost(failure).partition("\n")[0]
-    return Reason(code="unclassified", message=one_line(first) or "it failed without a word")
+    return Reason(
+        code="unclassified",
+        message=seen.partition("\n")[0] or "it failed without a word",
+        remedy="No record knows this error yet: what led to it is in the cell's probe.log.",
+    )

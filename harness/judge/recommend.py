@@ -38,8 +38,9 @@ def recommend(
     if not candidates:
         return Recommendation(None, _why_none(judgements, agreeing))
     best = max(candidates, key=lambda judgement: _standing(planned[judgement.cell]))
-    counts = len(agreeing), len(judgements)
-    return Recommendation(best.cell, _why(best, planned[best.cell], counts, reference))
+    which = _which([planned[judgement.cell] for judgement in agreeing], len(judgements))
+    twice = "" if best.deterministic is not False else "; running it twice gave different bits"
+    return Recommendation(best.cell, f"{which}: {_distance(best, reference)}{twice}")
 
 
 def _agrees(judgement: Judgement) -> bool:
@@ -61,18 +62,18 @@ def _standing(cell: Cell) -> tuple[bool, Version, bool, Version]:
     )
 
 
-def _why(best: Judgement, cell: Cell, counts: tuple[int, int], reference: Reference) -> str:
-    agreeing, total = counts
-    if agreeing == 1:
-        which = f"the only cell of {total} that agrees with the reference"
-    else:
-        resolved = "as-released" if cell.resolution is Resolution.AS_RELEASED else "present-day"
-        which = (
-            f"the newest {resolved} environment with default pins and flags among the {agreeing} "
-            f"of {_cells(total)} that agree with the reference"
-        )
-    twice = "" if best.deterministic is not False else "; running it twice gave different bits"
-    return f"{which}: {_distance(best, reference)}{twice}"
+def _which(agreeing: Sequence[Cell], total: int) -> str:
+    """Return what the best cell is among those that agree, as far as that chose it."""
+    if len(agreeing) == 1:
+        one = "the only cell, and it" if total == 1 else f"the only one of {total} cells that"
+        return f"{one} agrees with the reference"
+    plain = [cell for cell in agreeing if _is_plain(cell)]
+    several = len({cell.resolution for cell in plain}) > 1
+    resolved = f"{Resolution.AS_RELEASED.value} " if several else ""
+    settings = "" if len(plain) == len(agreeing) else " with default pins and flags"
+    count = len(agreeing)
+    among = f"{total}, which all" if count == total else f"the {count} (of {total}) that"
+    return f"the newest {resolved}cell{settings} of {among} agree with the reference"
 
 
 def _distance(best: Judgement, reference: Reference) -> str:
@@ -97,7 +98,7 @@ def _why_none(judgements: Sequence[Judgement], agreeing: Sequence[Judgement]) ->
         f"{counts[verdict]} {verdict.value}" for verdict in Verdict if counts[verdict]
     )
     flipped = ", those equivalent with changed decisions" if counts[Verdict.EQUIVALENT] else ""
-    return f"no cell agrees with the reference: {listed}{flipped}"
+    return f"no cell agrees with the reference ({listed}{flipped})"
 
 
 def _cells(count: int) -> str:

@@ -13,6 +13,9 @@ __all__ = ["describe", "why_diverged"]
 # The first of these that a cell shows is its reason: a missing output tells more than a number.
 _ORDER = ("missing", "extra", "dtype", "shape", "nonfinite", "diverged")
 _EVIDENCE_LINES = 20
+_CLOSE_ENOUGH = (
+    "Where that is close enough, set `tolerances` in model.yaml; else take another cell."
+)
 
 
 def why_diverged(divergence: Divergence) -> Reason:
@@ -21,20 +24,23 @@ def why_diverged(divergence: Divergence) -> Reason:
     Codes: `missing-output`, `extra-output`, `dtype`, `shape`, `nonfinite`, and for numbers beyond
     tolerance `decisions` where an argmax changed, else `numbers`.
     """
-    lines = {
-        name: describe(name, output)
-        for name, output in divergence.outputs.items()
-        if output.status in _ORDER
-    }
-    worst = min(lines, key=lambda name: _rank(divergence.outputs[name]))
+    beyond = [
+        (name, output) for name, output in divergence.outputs.items() if output.status in _ORDER
+    ]
+    beyond.sort(key=lambda pair: _rank(pair[1]))
+    lines = [describe(name, output) for name, output in beyond]
+    _, worst = beyond[0]
     others = len(lines) - 1
     plural = "" if others == 1 else "s"
-    message = lines[worst] + (f" (and {others} more output{plural})" if others else "")
-    if divergence.outputs[worst].status == "missing":
+    message = lines[0] + (f" (and {others} more output{plural})" if others else "")
+    if worst.status == "missing":
         message += _instead(divergence.outputs)
-    evidence = list(lines.values())[:_EVIDENCE_LINES]
+    code = _code(worst)
     return Reason(
-        code=_code(divergence.outputs[worst]), message=message, evidence="\n".join(evidence)
+        code=code,
+        message=message,
+        evidence="\n".join(lines[:_EVIDENCE_LINES]),
+        remedy=_CLOSE_ENOUGH if code == "numbers" else "",
     )
 
 
@@ -62,10 +68,10 @@ def _numbers(output: OutputDivergence) -> str:
     if output.atol is None:
         by = f", by up to {output.max_abs:.6g}"
         return f"{output.mismatched} of {output.total} elements differ{by}"
-    share = "" if output.max_rel is None else f"rel {output.max_rel:.2g}, "
+    share = "" if output.max_rel is None else f" (rel {output.max_rel:.2g})"
     text = (
-        f"up to {output.max_abs:.2g} ({share}{output.mismatched} of {output.total} elements "
-        f"beyond atol {output.atol:g} rtol {output.rtol:g})"
+        f"differs by up to {output.max_abs:.2g}{share}, {output.mismatched} of {output.total} "
+        f"elements beyond atol {output.atol:g}, rtol {output.rtol:g}"
     )
     if output.decisions_changed is not None:
         text += f"; {output.decisions_changed} of {output.decisions} decisions changed"

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from harness.report.layout import NONE, Column
 from harness.report.table import CellRow
 from harness.report.words import UNSTABLE, flat, number, verdict_words
 
-__all__ = ["DETAILS", "ESSENTIALS", "VERDICT"]
+__all__ = ["DETAILS", "VERDICT", "essentials", "shared_values"]
+
+VERDICT = "verdict"
+"""Header of the column that colours or bold type mark."""
 
 
 def _text(value: str | None) -> str:
     return flat(value or "") or NONE
 
 
-def _verdict(cell: CellRow) -> str:
-    mark = UNSTABLE if cell.deterministic is False else ""
-    return f"{verdict_words(cell.verdict, cell.stage)}{mark}"
+def _verdict(cell: CellRow, reference: str | None) -> str:
+    unstable = UNSTABLE if cell.deterministic is False else ""
+    itself = " (ref)" if cell.id == reference else ""
+    return f"{verdict_words(cell.verdict, cell.stage)}{unstable}{itself}"
 
 
 def _max_abs(cell: CellRow) -> str:
@@ -56,17 +62,17 @@ def _run_seconds(cell: CellRow) -> str:
     return _seconds(cell.seconds.import_, cell.seconds.load, cell.seconds.infer)
 
 
-VERDICT = Column("verdict", _verdict)
+def essentials(reference: str | None) -> tuple[Column[CellRow], ...]:
+    """Return the columns shown at every width; `reference` is the id of the reference cell."""
+    return (
+        Column("cell", lambda cell: cell.id),
+        Column(VERDICT, lambda cell: _verdict(cell, reference)),
+        Column("max abs\ndiff", _max_abs, "right"),
+        Column("ULP", _ulp, "right"),
+        Column("decisions\nchanged", _decisions, "right"),
+        Column("accuracy", _accuracy, "right"),
+    )
 
-ESSENTIALS: tuple[Column[CellRow], ...] = (
-    Column("cell", lambda cell: cell.id),
-    VERDICT,
-    Column("max abs", _max_abs, "right"),
-    Column("ULP", _ulp, "right"),
-    Column("decisions\nchanged", _decisions, "right"),
-    Column("accuracy", _accuracy, "right"),
-)
-"""Shown at every width."""
 
 DETAILS: tuple[Column[CellRow], ...] = (
     Column("distribution", lambda cell: _text(cell.actual.distribution), shared=True),
@@ -82,3 +88,13 @@ DETAILS: tuple[Column[CellRow], ...] = (
     Column("reused", lambda cell: "yes" if cell.cached else NONE),
 )
 """Shown where there is room."""
+
+
+def shared_values(columns: Sequence[Column[CellRow]], cells: Sequence[CellRow]) -> dict[str, str]:
+    """Return the columns, by header, whose one value need not be told cell by cell."""
+    shared = {}
+    for column in columns:
+        values = {column.value(cell) for cell in cells} - {NONE}
+        if column.shared and len(values) == 1:
+            shared[column.header] = values.pop()
+    return shared

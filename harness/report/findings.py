@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from harness.report.table import CellRow
-from harness.report.words import flat, lines, verdict_words
+from harness.report.words import flat, lines, plural, verdict_words
 from harness.verdict import Verdict
 
 __all__ = ["Finding", "Remark", "findings", "remarks"]
@@ -23,8 +23,8 @@ _WORST_FIRST = (
 )
 
 
-_EVIDENCE_LINES = 3
-"""Lines of an error that are shown."""
+_EVIDENCE_LINES = 6
+"""Lines of what was seen that are shown; the most telling come first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,24 +80,24 @@ def _finding(cell: CellRow) -> Finding | None:
     if reason is None:
         return None
     message = " ".join(lines(reason.message))
-    evidence = _ending(lines(reason.evidence))
+    evidence = [line for line in lines(reason.evidence) if line not in message]
     return Finding(
         title=verdict_words(cell.verdict, cell.stage),
         code=flat(reason.code),
         cells=(cell.id,),
         message=message,
-        evidence=() if evidence == (message,) else evidence,
+        evidence=_beginning(evidence),
         evidence_of=cell.id,
         remedy=flat(reason.remedy),
     )
 
 
-def _ending(evidence: tuple[str, ...]) -> tuple[str, ...]:
-    """Keep the last lines: before them a traceback names files nobody wants to read here."""
+def _beginning(evidence: Sequence[str]) -> tuple[str, ...]:
     left_out = len(evidence) - _EVIDENCE_LINES
     if left_out <= 0:
-        return evidence
-    return (f"[... {left_out} lines are only in table.json ...]", *evidence[-_EVIDENCE_LINES:])
+        return tuple(evidence)
+    more = f"[... {plural(left_out, 'more line')} in table.json ...]"
+    return (*evidence[:_EVIDENCE_LINES], more)
 
 
 def _merged(group: list[Finding]) -> Finding:

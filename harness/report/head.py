@@ -12,7 +12,7 @@ __all__ = ["head", "index_words"]
 def head(table: Table) -> tuple[tuple[str, str], ...]:
     """Return pairs of label and text; the first names the engine and what it stands on."""
     return (
-        ("Engine", flat(table.engine_description)),
+        ("Engine", _engine(table)),
         ("Model", _model(table.model)),
         ("Reference", _reference(table)),
         ("Index", index_words(table.index)),
@@ -25,7 +25,12 @@ def index_words(index: IndexState) -> str:
     if index.note is not None:
         return flat(index.note)
     cached = "" if index.source == "network" else ", from the cache"
-    return f"answers of {index.retrieved:%Y-%m-%d %H:%M} UTC{cached}"
+    return f"package index as of {index.retrieved:%Y-%m-%d %H:%M} UTC{cached}"
+
+
+def _engine(table: Table) -> str:
+    # The label says what it is; the description says it too, as it also stands alone.
+    return flat(table.engine_description).replace(f"{table.engine} engine:", f"{table.engine}:", 1)
 
 
 def _model(model: ModelRow) -> str:

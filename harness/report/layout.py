@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeVar
 
 from tabulate import tabulate
 
-__all__ = ["NONE", "Column", "fit", "with_values", "wrapped"]
+__all__ = ["NONE", "Column", "fit", "reflowed", "with_values", "wrapped"]
 
 NONE = "-"
 """Stands where there is no value."""
@@ -79,6 +79,17 @@ def wrapped(text: str, width: int, *, first: str = "", rest: str | None = None) 
         initial_indent=first,
         subsequent_indent=first if rest is None else rest,
         break_on_hyphens=False,
+    )
+
+
+def reflowed(text: str, width: int) -> str:
+    """Wrap the lines of `text` that are too long, each under its own beginning."""
+    return "\n".join(
+        line
+        if len(line) <= width
+        else wrapped(line.strip(), width, first=indent, rest=indent + "  ")
+        for line in text.split("\n")
+        for indent in [line[: len(line) - len(line.lstrip())]]
     )
 
 

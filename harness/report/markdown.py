@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from harness.report.columns import DETAILS, ESSENTIALS
+from harness.report.columns import DETAILS, VERDICT, essentials, shared_values
 from harness.report.findings import Finding, findings, remarks
 from harness.report.head import head
-from harness.report.layout import with_values
+from harness.report.layout import Column, with_values
+from harness.report.legend import legend
 from harness.report.table import CellRow, Table
-from harness.report.words import UNSTABLE, counts, deploy, flat, names
+from harness.report.words import counts, deploy, flat, names, shared, why
+from harness.verdict import Verdict
 
 __all__ = ["render_markdown"]
 
 # What CommonMark and GitHub (tables, strikethrough, formulas) could take for markup in a line.
 _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&#])")
 
+# A page is about 950 pixels wide: with more columns ids are broken over lines. They have the
+# Python, but for its last number.
+_LEFT_OUT = ("python", "run s", "build s", "max rel", "reused")
+
+_ALARMING = (Verdict.DIVERGED, Verdict.FAILED, Verdict.MISLABELLED)
+
 
 def render_markdown(table: Table) -> str:
-    """Return the table as a Markdown page; it ends with what to deploy."""
+    """Return the table as a Markdown page; it begins with what to deploy."""
     blocks = (
         f"# {_escaped(flat(table.model.name))}",
+        f"**{_escaped(deploy(table))}**",
+        *(_escaped(line) for line in why(table)),
+        _escaped(counts(table)),
         _list(f"**{label}**: {_escaped(text)}" for label, text in head(table)),
-        _cells(table.cells),
+        _cells(table),
         _remarks("Excluded by the matrix", ((row.id, row.reason) for row in table.excluded)),
         _remarks("Notes", ((cell.id, cell.note) for cell in table.cells)),
         _findings(table.cells),
-        _end(table),
     )
     return "\n\n".join(block for block in blocks if block) + "\n"
 
@@ -46,18 +56,25 @@ def _list(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
 
 
-def _cells(cells: Sequence[CellRow]) -> str:
-    columns = with_values((*ESSENTIALS, *DETAILS), cells)
+def _cells(table: Table) -> str:
+    cells = table.cells
+    details = [column for column in DETAILS if column.header not in _LEFT_OUT]
+    columns = with_values((*essentials(table.reference.cell), *details), cells)
+    same = shared_values(columns, cells)
+    columns = tuple(column for column in columns if column.header not in same)
     rows = (
-        [flat(column.header) for column in columns],
+        [column.header.replace("\n", "<br>") for column in columns],
         ["---:" if column.align == "right" else "---" for column in columns],
-        *([_escaped(column.value(cell)) for column in columns] for cell in cells),
+        *([_value(column, cell) for column in columns] for cell in cells),
     )
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    if any(cell.deterministic is False for cell in cells):
-        mark = _escaped(UNSTABLE)
-        lines += ["", f"{mark} repeating the inference in the same process gave other bits"]
-    return "\n".join(lines)
+    below = [*legend(table), *shared(same)]
+    return "\n".join((*lines, "", _list(map(_escaped, below)))) if below else "\n".join(lines)
+
+
+def _value(column: Column[CellRow], cell: CellRow) -> str:
+    text = _escaped(column.value(cell))
+    return f"**{text}**" if column.header == VERDICT and cell.verdict in _ALARMING else text
 
 
 def _remarks(title: str, said: Iterable[tuple[str, str | None]]) -> str:
@@ -69,7 +86,8 @@ def _remarks(title: str, said: Iterable[tuple[str, str | None]]) -> str:
 
 def _findings(cells: Iterable[CellRow]) -> str:
     items = [_finding(finding) for finding in findings(cells)]
-    return f"## Reasons\n\n{_list(items)}" if items else ""
+    logs = "Whole logs: `cells/<cell>/probe.log` in the results."
+    return f"## Reasons\n\n{_list(items)}\n\n{logs}" if items else ""
 
 
 def _finding(finding: Finding) -> str:
@@ -82,9 +100,3 @@ def _finding(finding: Finding) -> str:
     if finding.remedy:
         lines.append(f"  - remedy: {_escaped(finding.remedy)}")
     return "\n".join(lines)
-
-
-def _end(table: Table) -> str:
-    chosen = table.recommendation
-    why = "" if chosen.cell is None else f"\n\nTo deploy: {_escaped(flat(chosen.why))}"
-    return f"{counts(table)}{why}\n\n**{_escaped(deploy(table))}**"

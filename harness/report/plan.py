@@ -24,7 +24,7 @@ _DISK_GB = {Device.CPU: 1.1, Device.CUDA: 4.7}
 def render_plan(plan: Plan, *, width: int) -> str:
     """Return the cells of `plan`, what is said of them, and an estimate of what they cost."""
     blocks = (
-        wrapped(f"Package index: {index_words(plan.index)}", width),
+        wrapped(f"Index: {index_words(plan.index)}", width),
         fit(_ESSENTIALS, _DETAILS, plan.cells, width)[0] if plan.cells else "",
         remark_block("Not run:", ((p.cell.id, _why_not(p)) for p in plan.cells), width),
         remark_block(

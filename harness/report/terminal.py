@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from harness.report.columns import DETAILS, ESSENTIALS, VERDICT
+from harness.report.columns import DETAILS, VERDICT, essentials, shared_values
 from harness.report.findings import Finding, findings, remarks
 from harness.report.head import head
-from harness.report.layout import NONE, Column, fit, with_values, wrapped
+from harness.report.layout import Column, fit, with_values, wrapped
+from harness.report.legend import legend
 from harness.report.table import CellRow, Table
-from harness.report.words import UNSTABLE, counts, deploy, flat, names
+from harness.report.words import counts, deploy, flat, names, shared, why
 from harness.verdict import Verdict
 
 __all__ = ["remark_block", "render_terminal"]
@@ -28,15 +29,15 @@ _COLORS = {
 }
 
 
-def render_terminal(table: Table, *, width: int, color: bool) -> str:
+def render_terminal(table: Table, *, width: int, color: bool, folder: str) -> str:
     """Return the table for a terminal of `width` characters; the last line says what to deploy.
 
-    The last line is never wrapped, so that an image's name can be copied. `color` marks verdicts
-    with escape sequences; without it there are none.
+    The last line and `folder`, where the sweep's files are, are never wrapped, so that they can be
+    copied. `color` marks verdicts with escape sequences; without it there are none.
     """
     blocks = (
-        _head(table, width),
-        _cells(table.cells, width, color=color),
+        _head(table, width, folder),
+        _cells(table, width, color=color),
         remark_block(
             "Excluded by the matrix:", ((row.id, row.reason) for row in table.excluded), width
         ),
@@ -56,45 +57,39 @@ def remark_block(title: str, said: Iterable[tuple[str, str | None]], width: int)
     return "\n".join((title, *items)) if items else ""
 
 
-def _head(table: Table, width: int) -> str:
-    return "\n".join(
+def _head(table: Table, width: int, folder: str) -> str:
+    lines = [
         wrapped(text, width, first=f"{label:<11}", rest=" " * 11) for label, text in head(table)
-    )
+    ]
+    return "\n".join((*lines, f"Results    {flat(folder)}"))
 
 
-def _cells(cells: Sequence[CellRow], width: int, *, color: bool) -> str:
-    essentials = with_values(ESSENTIALS, cells)
+def _cells(table: Table, width: int, *, color: bool) -> str:
+    cells = table.cells
+    columns = with_values(essentials(table.reference.cell), cells)
     if color:
-        painted = replace(VERDICT, value=_painted)
-        essentials = tuple(painted if column is VERDICT else column for column in essentials)
+        columns = tuple(_painted(c) if c.header == VERDICT else c for c in columns)
     details = with_values(DETAILS, cells)
-    same = {column.header: value for column in details if (value := _same(column, cells))}
+    same = shared_values(details, cells)
     apart = [column for column in details if column.header not in same]
-    text, left_out = fit(essentials, apart, cells, width)
-    below = []
-    if any(cell.deterministic is False for cell in cells):
-        below.append(f"{UNSTABLE} repeating the inference in the same process gave other bits")
-    if same:
-        shared = ", ".join(f"{header} {value}" for header, value in same.items())
-        below.append(f"The same wherever it is known: {shared}")
+    text, left_out = fit(columns, apart, cells, width)
+    below = [*legend(table), *shared(same)]
     if left_out:
-        below.append(f"No room here for: {', '.join(left_out)} (all in table.json)")
+        below.append(f"No room here for: {', '.join(left_out)} (in table.json)")
     return "\n".join((text, *(wrapped(line, width) for line in below)))
 
 
-def _same(column: Column[CellRow], cells: Sequence[CellRow]) -> str | None:
-    """Return the one value of a column that need not be told cell by cell."""
-    values = {column.value(cell) for cell in cells} - {NONE}
-    return values.pop() if column.shared and len(values) == 1 else None
+def _painted(column: Column[CellRow]) -> Column[CellRow]:
+    def value(cell: CellRow) -> str:
+        return f"\x1b[{_COLORS[cell.verdict]}m{column.value(cell)}\x1b[0m"
 
-
-def _painted(cell: CellRow) -> str:
-    return f"\x1b[{_COLORS[cell.verdict]}m{VERDICT.value(cell)}\x1b[0m"
+    return replace(column, value=value)
 
 
 def _findings(cells: Sequence[CellRow], width: int) -> str:
     items = [_finding(finding, width) for finding in findings(cells)]
-    return "\n".join(("Reasons:", *items)) if items else ""
+    title = "Reasons (whole logs: cells/<cell>/probe.log in the results):"
+    return "\n".join((wrapped(title, width), *items)) if items else ""
 
 
 def _finding(finding: Finding, width: int) -> str:
@@ -111,7 +106,5 @@ def _finding(finding: Finding, width: int) -> str:
 
 
 def _end(table: Table, width: int) -> str:
-    lines = [wrapped(counts(table), width)]
-    if table.recommendation.cell is not None:
-        lines.append(wrapped(f"To deploy: {flat(table.recommendation.why)}", width))
-    return "\n".join((*lines, deploy(table)))
+    above = [wrapped(line, width) for line in (counts(table), *why(table))]
+    return "\n".join((*above, deploy(table)))

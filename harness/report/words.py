@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from harness.observation import Image, Stage
 from harness.report.layout import NONE
@@ -21,7 +21,9 @@ __all__ = [
     "names",
     "number",
     "plural",
+    "shared",
     "verdict_words",
+    "why",
 ]
 
 UNSTABLE = "*"
@@ -88,13 +90,27 @@ def counts(table: Table) -> str:
     return f"{plural(len(table.cells), 'cell')}: {listed}{more}"
 
 
+def shared(same: Mapping[str, str]) -> tuple[str, ...]:
+    """Return a line on columns, by header, that have one value; none where there are none."""
+    said = ", ".join(f"{header} {value}" for header, value in same.items())
+    return (f"In every cell that ran: {said}",) if said else ()
+
+
+def why(table: Table) -> tuple[str, ...]:
+    """Return a line on why that cell is to be deployed; none where `deploy` says why not."""
+    chosen = table.recommendation
+    return () if chosen.cell is None else (f"Recommended: {flat(chosen.why)}",)
+
+
 def deploy(table: Table) -> str:
     """Return the sentence that names the cell, and its image, to deploy, or says why none."""
     chosen = table.recommendation.cell
     if chosen is None:
         return f"Deploy none of these: {flat(table.recommendation.why)}"
     images = [cell.image for cell in table.cells if cell.id == chosen and cell.image is not None]
-    return f"Deploy {chosen}" + "".join(f", image {_image(image)}" for image in images)
+    if images:
+        return f"Deploy {chosen}, image {_image(images[0])}"
+    return f"Deploy {chosen} (no image: --engine docker makes one)"
 
 
 def _image(image: Image) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.errors import ResultsError
 
-__all__ = ["CellFolder", "SweepFolder", "writing"]
+__all__ = ["CellFolder", "SweepFolder", "reading", "writing"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +84,18 @@ class SweepFolder:
     def cell(self, cell_id: str) -> CellFolder:
         """Return the folder of one cell."""
         return CellFolder(self.path / "cells" / cell_id)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turn what the file system refuses into a `ResultsError` that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise ResultsError(
+            f"{path}: results cannot be read ({error.strerror})\n"
+            "  Name another folder with --results DIR."
+        ) from error
 
 
 @contextmanager

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from harness.environments.folders import locked
 from harness.errors import ResultsError
-from harness.files import write_atomically
+from harness.files import replacing, write_atomically
 from harness.npz import read_npz
 from harness.observation import Ending, Observation
-from harness.store.layout import CellFolder, SweepFolder, writing
+from harness.store.layout import CellFolder, SweepFolder, reading, writing
 from harness.store.record import SweepRecord
 from harness.tensor import Tensor, decode_outputs
 from harness.untrusted import open_regular
@@ -46,15 +48,26 @@ class Results:
         self.path = root / model_name
 
     def sweeps(self) -> tuple[SweepFolder, ...]:
-        """Return the model's sweeps, newest first."""
-        if not self.path.is_dir():
-            return ()
-        folders = [
-            folder
-            for folder in self.path.iterdir()
-            if folder.is_dir() and not folder.is_symlink() and (folder / "sweep.json").is_file()
-        ]
+        """Return the model's sweeps, newest first.
+
+        Raises:
+            ResultsError: the folder cannot be read.
+        """
+        with reading(self.path):
+            if not self.path.is_dir():
+                return ()
+            folders = [
+                folder
+                for folder in self.path.iterdir()
+                if folder.is_dir() and not folder.is_symlink() and (folder / "sweep.json").is_file()
+            ]
         return tuple(SweepFolder(folder) for folder in sorted(folders, reverse=True))
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Let one harness at a time choose its sweep, so that no two resume the same."""
+        with writing(self.path), locked(self.path / ".lock", threading.Event()):
+            yield
 
     def unfinished(self, key: str, is_at_work: Callable[[str], bool]) -> SweepFolder | None:
         """Return the newest sweep with this key if it was stopped before its end.
@@ -200,11 +213,10 @@ def load_outputs(
     return decode_outputs(observation.outputs, arrays)
 
 
-def keep(folder: SweepFolder, source: Path, target: Path) -> None:
-    """Copy one of the user's files, such as `expected.npz`, into the sweep."""
-    with writing(folder.path):
-        target.unlink(missing_ok=True)
-        shutil.copyfile(source, target)
+def keep(source: Path, target: Path) -> None:
+    """Copy one of the user's files, such as `expected.npz`, into a sweep."""
+    with writing(target), source.open("rb") as stream, replacing(target) as copy:
+        shutil.copyfileobj(stream, copy)
 
 
 def keep_inputs(folder: SweepFolder, source: Path) -> None:
@@ -220,8 +232,7 @@ def _copy_untrusted(source: Path, target: Path) -> None:
     Raises:
         UntrustedFileError: it is no regular file.
     """
-    target.unlink(missing_ok=True)
-    with open_regular(source) as stream, target.open("wb") as copy:
+    with open_regular(source) as stream, replacing(target) as copy:
         shutil.copyfileobj(stream, copy)
 
 

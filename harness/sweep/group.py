@@ -35,7 +35,7 @@ from harness.sweep.key import file_digest, observation_key
 from harness.sweep.observe import Asked, observe_failure, observe_run
 from harness.sweep.progress import Display
 from harness.sweep.request import request_text
-from harness.sweep.workspace import new_run
+from harness.sweep.workspace import new_run, refused_by_machine, unless_full
 
 __all__ = ["Sweep", "run_group"]
 
@@ -81,7 +81,10 @@ def run_group(sweep: Sweep, cells: tuple[Cell, ...]) -> None:
     for cell in cells:
         if sweep.stopping.is_set():
             return
-        _run_cell(sweep, cell, lock, environment)
+        try:
+            _run_cell(sweep, cell, lock, environment)
+        except OSError as error:  # of this machine: what results refuse is a ResultsError
+            _save_failures(sweep, (cell,), lock, refused_by_machine(error))
 
 
 def _save_failures(
@@ -136,7 +139,7 @@ def _run_cell(sweep: Sweep, cell: Cell, lock: Lock, environment: Environment) ->
     folder = sweep.folder.cell(cell.id)
     earlier = None if sweep.fresh else _earlier(sweep, folder, asked)
     if earlier is not None:
-        sweep.display.done(cell.id, f"{_outcome(earlier)}, reused")
+        sweep.display.done(cell.id, _outcome(earlier, ", reused"))
         return
     with ExitStack() as folders:
         outcome, out = _run_with_retries(sweep, cell, environment, request, folders)
@@ -149,6 +152,8 @@ def _run_cell(sweep: Sweep, cell: Cell, lock: Lock, environment: Environment) ->
 
 def _save(sweep: Sweep, observation: Observation, lock: Lock, log: str, out: Path) -> None:
     completed = observation.ending is Ending.COMPLETED
+    if completed and sweep.model.inputs is None:
+        keep_inputs(sweep.folder, out / "inputs.npz")
     save_observation(
         sweep.folder.cell(observation.cell),
         observation,
@@ -156,8 +161,6 @@ def _save(sweep: Sweep, observation: Observation, lock: Lock, log: str, out: Pat
         lock=lock.text,
         outputs=out / "outputs.npz" if completed else None,
     )
-    if completed and sweep.model.inputs is None:
-        keep_inputs(sweep.folder, out / "inputs.npz")
 
 
 def _earlier(sweep: Sweep, folder: CellFolder, asked: Asked) -> Observation | None:
@@ -195,7 +198,7 @@ def _run_with_retries(
             gpu=cell.device is Device.CUDA,
         )
         say("running")
-        outcome = sweep.engine.run(environment, run, say)
+        outcome = unless_full(out, sweep.engine.run(environment, run, say))
         broken = outcome.ending is Ending.INFRASTRUCTURE and pause is not None
         if not broken or sweep.stopping.wait(pause):
             break
@@ -223,8 +226,13 @@ def _teller(sweep: Sweep, cells: tuple[Cell, ...]) -> Callable[[str], None]:
     return say
 
 
-def _outcome(observation: Observation) -> str:
+def _outcome(observation: Observation, more: str = "") -> str:
+    """Return how a cell ended; `more` goes before the error's words, which may be cut off."""
     if observation.ending is Ending.COMPLETED:
         infer = observation.seconds.infer
-        return "completed" if infer is None else f"completed, inference {infer:.2f} s"
-    return f"{observation.ending.value} at {observation.stage}"
+        return f"completed{'' if infer is None else f', inference {infer:.2f} s'}{more}"
+    if observation.ending is not Ending.EXCEPTION:
+        return f"{observation.ending.value} at {observation.stage}{more}"
+    failure = observation.failure
+    said = f": {failure.type}: {failure.message}" if failure is not None and failure.type else ""
+    return f"failed at {observation.stage}{more}{said}"

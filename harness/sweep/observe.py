@@ -144,7 +144,7 @@ def _observation(
         environment=environment.facts if environment is not None else None,
         locked=lock.packages if lock is not None else {},
         seconds=seconds,
-        warnings=warnings,
+        warnings=warnings if lock is None or lock.note is None else (lock.note, *warnings),
         observed=datetime.now(UTC),
     )
     return observed if report is None else _with_report(observed, asked, report)

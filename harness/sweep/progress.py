@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Protocol, Self, TextIO
+from typing import Literal, Protocol, Self, TextIO
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -34,7 +34,7 @@ class Display(Protocol):
         """Show what is being done for a cell from now on: `resolving`."""
 
     def done(self, cell_id: str, outcome: str) -> None:
-        """Show how a cell ended: `exception at import`."""
+        """Show how a cell ended: `failed at import: TypeError: no`."""
 
     def note(self, text: str) -> None:
         """Show something that is not about one cell."""
@@ -167,10 +167,10 @@ class LiveDisplay(SilentDisplay):
         with self._phases.lock:
             self._phases.leave(cell_id)
             line = self._phases.line(cell_id, one_line(outcome))
-        self._print(line)
+        self._print(line, overflow="ellipsis")
 
     def note(self, text: str) -> None:
-        """Show a line above."""
+        """Show it above."""
         self._print(one_line(text, 1_000))
 
     def finish(self) -> None:
@@ -180,10 +180,10 @@ class LiveDisplay(SilentDisplay):
             self._phases.in_flight.clear()
         self._live.stop()
 
-    def _print(self, line: str) -> None:
+    def _print(self, line: str, overflow: Literal["fold", "ellipsis"] = "fold") -> None:
         # Never under our lock: rich holds its own while it asks for the view, which takes ours.
         with suppress(OSError):
-            self._console.print(Text(line))
+            self._console.print(Text(line), overflow=overflow, no_wrap=overflow == "ellipsis")
             if self._live.is_started:
                 self._live.refresh()
 

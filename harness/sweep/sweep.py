@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Executor, Future, wait
-from contextlib import contextmanager
-from types import FrameType
 
 from harness.cell import Cell
 from harness.errors import InterruptedSweepError
@@ -23,26 +19,26 @@ def run_sweep(sweep: Sweep, executor: Executor) -> None:
     """Run every cell that can run; returns when all are observed.
 
     Raises:
-        InterruptedSweepError: SIGINT or SIGTERM; what was observed is kept.
+        InterruptedSweepError: the user stopped it; what was observed is kept.
         ResultsError: an observation cannot be written; what was observed is kept.
     """
     groups = tuple(_groups(sweep.plan.cells))
     sweep.display.start(sum(len(group) for group in groups))
-    with _interruptible():
-        futures = [executor.submit(run_group, sweep, group) for group in groups]
-        try:
-            done, _ = wait(futures, return_when=FIRST_EXCEPTION)
-            for future in done:
-                future.result()
-        except KeyboardInterrupt:
-            _stop(sweep, futures)
-            raise InterruptedSweepError(
-                "stopped; everything observed so far is kept.\n"
-                "  Run the same command again: it goes on where it stopped."
-            ) from None
-        except BaseException:
-            _stop(sweep, futures)
-            raise
+    futures: list[Future[None]] = []
+    try:
+        futures.extend(executor.submit(run_group, sweep, group) for group in groups)
+        done, _ = wait(futures, return_when=FIRST_EXCEPTION)
+        for future in done:
+            future.result()
+    except KeyboardInterrupt:
+        _stop(sweep, futures)
+        raise InterruptedSweepError(
+            "stopped; everything observed so far is kept.\n"
+            "  Run the same command again: it goes on where it stopped."
+        ) from None
+    except BaseException:
+        _stop(sweep, futures)
+        raise
 
 
 def _groups(cells: Sequence[PlannedCell]) -> Iterator[tuple[Cell, ...]]:
@@ -59,27 +55,7 @@ def _stop(sweep: Sweep, futures: Sequence[Future[None]]) -> None:
     sweep.stopping.set()
     for future in futures:
         future.cancel()
+    sweep.engine.stop()
     while not all(future.done() for future in futures):
-        sweep.engine.stop()
         time.sleep(0.2)
-
-
-@contextmanager
-def _interruptible() -> Iterator[None]:
-    """Let the first SIGINT or SIGTERM raise KeyboardInterrupt and ignore the following ones."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = (signal.SIGINT, signal.SIGTERM)
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        sweep.engine.stop()

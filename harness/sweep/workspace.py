@@ -1,4 +1,4 @@
-"""The folders that runs write into."""
+"""The folders that runs write into, and what becomes of a run when the machine refuses them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["new_run"]
+from harness.environments.engine import CellFailure, RunOutcome
+from harness.observation import Ending, Stage
+
+__all__ = ["new_run", "refused_by_machine", "unless_full"]
+
+_ROOM_BYTES = 1024**2
+"""With less room than this left, even a report may have been too much."""
 
 
 @contextmanager
@@ -24,3 +30,28 @@ def new_run(workspace: Path) -> Iterator[Path]:
         yield out
     finally:
         shutil.rmtree(out, ignore_errors=True)
+
+
+def unless_full(out: Path, outcome: RunOutcome) -> RunOutcome:
+    """Return `outcome`, but infrastructure where the run broke and the disk of `out` is full.
+
+    A run that cannot write breaks at any stage, in ways that look like the model's own.
+    """
+    broke = outcome.ending in (Ending.EXIT, Ending.SIGNAL)
+    if not broke or shutil.disk_usage(out).free >= _ROOM_BYTES:
+        return outcome
+    message = (
+        f"no space is left in {tempfile.gettempdir()}, where runs write:"
+        " free some, or name another place with TMPDIR"
+    )
+    return outcome.model_copy(update={"ending": Ending.INFRASTRUCTURE, "message": message})
+
+
+def refused_by_machine(error: OSError) -> CellFailure:
+    """Return what becomes of a cell whose run could not be prepared on this machine."""
+    return CellFailure(
+        stage=Stage.START,
+        ending=Ending.INFRASTRUCTURE,
+        type="MachineError",
+        message=f"{error.filename or tempfile.gettempdir()}: {error.strerror or error}",
+    )

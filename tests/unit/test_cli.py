@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 
 from harness import cli, pipeline
+from harness.arguments import help_text
 from harness.environments.choose import Chosen
 from harness.environments.engine import Run, RunOutcome
-from harness.errors import IndexUnavailableError, NoEngineError
+from harness.errors import IndexUnavailableError, InterruptedSweepError, NoEngineError
 from harness.observation import Ending
 from harness.plan.index import Index
+from harness.report.table import Table
 from tests.support.fakes import FakeEngine, report, write_out
 from tests.support.indexes import index, release
 from tests.support.model_files import write_saved_model
@@ -217,7 +219,6 @@ def test_no_index_is_exit_7(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize(
     "arguments",
     [
-        (),
         ("matrx", "tiny"),
         ("matrix",),
         ("matrix", "tiny", "--engine", "dcoker"),
@@ -235,6 +236,30 @@ def test_bad_arguments_are_exit_2_without_a_stack_trace(
     assert shell(*arguments) == 2
     assert "error: " in shell.err
     assert "Traceback" not in shell.err
+
+
+def test_no_arguments_at_all_are_exit_2_and_show_the_help(shell: Shell) -> None:
+    assert shell() == 2
+    assert shell.err == help_text()
+
+
+def test_a_sweep_that_was_stopped_is_no_error(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stopped(*_arguments: object) -> Table:
+        raise InterruptedSweepError("stopped; run it again")
+
+    monkeypatch.setattr(cli, "run_matrix", stopped)
+    assert shell("matrix", "tiny") == 130
+    assert shell.err == "docker engine: a fake one\nstopped; run it again\n"
+
+
+def test_the_table_says_where_the_results_are(shell: Shell) -> None:
+    shell("matrix", "tiny")
+    folder = (shell.folder / "results/tiny/latest").resolve().relative_to(shell.folder.resolve())
+    assert f"\nResults    {folder}\n" in shell.out
+    shell("report", "--results", str(shell.folder / "results"))
+    assert f"\nResults    {folder}\n" in shell.out
 
 
 def test_results_that_cannot_be_written_are_exit_5(shell: Shell) -> None:
@@ -263,6 +288,11 @@ def test_cells_lists_and_runs_nothing(shell: Shell) -> None:
     assert OLD in shell.out
     assert NEW in shell.out
     assert shell.engine.ran == shell.engine.built == []
+
+
+def test_clean_says_that_there_was_nothing(shell: Shell) -> None:
+    assert shell("clean", "--engine", "venv") == 0
+    assert shell.out == "venv: there is nothing to remove\n"
 
 
 def test_clean_says_what_it_removed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -10,17 +9,17 @@ from typing import Any
 from docker.models.containers import Container
 from docker.models.images import Image
 
+from harness.environments.abandoned import remove_abandoned
 from harness.environments.docker import names
 from harness.environments.docker.daemon import DOCKER_ERRORS, Daemon, explain
 from harness.environments.docker.image_build import remove_stages
-from harness.environments.folders import abandoned_folders
 from harness.environments.owner import is_orphan, owner
 
 __all__ = ["clean_docker", "remove_leftovers", "remove_own_stage_containers"]
 
 
 def remove_leftovers(daemon: Daemon) -> tuple[str, ...]:
-    """Remove containers, half-built stages and folders of harness processes that were killed.
+    """Remove containers, half-built stages, programs and folders of harnesses that were killed.
 
     Raises:
         Those of `DOCKER_ERRORS`: the daemon does not answer.
@@ -35,10 +34,7 @@ def remove_leftovers(daemon: Daemon) -> tuple[str, ...]:
     for label in sorted(filter(is_orphan, dead)):
         remove_stages(daemon, f"{names.OWNER}={label}")
         removed.append("removed the stages of a build that was killed")
-    for folder in abandoned_folders():
-        shutil.rmtree(folder, ignore_errors=True)
-        removed.append(f"removed {folder}")
-    return tuple(removed)
+    return (*removed, *remove_abandoned())
 
 
 def remove_own_stage_containers(daemon: Daemon) -> None:

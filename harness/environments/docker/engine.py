@@ -45,6 +45,7 @@ from harness.environments.interpreters import Interpreter, find_interpreter, hos
 from harness.environments.lock import resolve
 from harness.environments.process import stop_programs
 from harness.environments.stopping import stopped_build, stopped_run
+from harness.errors import NoEngineError
 from harness.observation import Ending, EnvironmentFacts, Image, Stage
 
 __all__ = ["DockerEngine", "connect"]
@@ -93,8 +94,18 @@ class DockerEngine:
         )
 
     def unobtainable(self, pythons: frozenset[str]) -> dict[str, str]:
-        """Return the Pythons that get no base here, each with the reason."""
-        obstacles = {python: self._bases.obstacle(python) for python in sorted(pythons)}
+        """Return the Pythons that get no base here, each with the reason.
+
+        Raises:
+            NoEngineError: the daemon answered before and does not now.
+        """
+        try:
+            obstacles = {python: self._bases.obstacle(python) for python in sorted(pythons)}
+        except DOCKER_ERRORS as error:
+            raise NoEngineError(
+                f"engine docker: the daemon went away ({explain(error)[1]})\n"
+                "  Start Docker and run the same command again."
+            ) from error
         return {python: why for python, why in obstacles.items() if why is not None}
 
     def lock(

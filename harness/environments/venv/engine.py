@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import shutil
 import threading
-from contextlib import suppress
 from typing import Literal
 
-import psutil
-
-from harness.environments.stopping import stopped_build, stopped_run
 from harness.cell import Cell, Device, Platform
+from harness.environments.abandoned import remove_abandoned
 from harness.environments.cpus import CpuPool
 from harness.environments.engine import (
     CellFailure,
@@ -20,7 +17,7 @@ from harness.environments.engine import (
     Run,
     RunOutcome,
 )
-from harness.environments.folders import abandoned_folders, remove_folder
+from harness.environments.folders import remove_folder
 from harness.environments.gpu import gpu_names, no_gpu
 from harness.environments.interpreters import (
     host_platform,
@@ -30,14 +27,14 @@ from harness.environments.interpreters import (
 from harness.environments.lock import locks_directory, resolve
 from harness.environments.owner import is_orphan
 from harness.environments.process import stop_programs
+from harness.environments.stopping import stopped_build, stopped_run
 from harness.environments.uv import uv_version
 from harness.environments.venv.build import (
     TEMPORARY,
     build_venv,
     environments_directory,
 )
-from harness.environments.venv.run import OWNER_VARIABLE, run_in_venv
-from harness.environments.venv.watch import labelled_processes
+from harness.environments.venv.run import run_in_venv
 from harness.observation import Ending, Stage
 from harness.paths import cache_directory
 
@@ -118,15 +115,7 @@ class VenvEngine:
 
     def remove_leftovers(self) -> tuple[str, ...]:
         """Remove processes and folders of harness processes that were killed."""
-        removed = []
-        for process, label in labelled_processes(OWNER_VARIABLE):
-            if is_orphan(label):
-                with suppress(psutil.Error):
-                    removed.append(f"killed process {process.pid} ({process.name()})")
-                    process.kill()
-        for folder in abandoned_folders():
-            shutil.rmtree(folder, ignore_errors=True)
-            removed.append(f"removed {folder}")
+        removed = list(remove_abandoned())
         for folder in sorted(environments_directory().glob(f"*{TEMPORARY}*")):
             if is_orphan(folder.name.partition(TEMPORARY)[2]):
                 shutil.rmtree(folder, ignore_errors=True)

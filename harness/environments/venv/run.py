@@ -14,16 +14,13 @@ from harness.environments.endings import ending_of
 from harness.environments.engine import Environment, Run, RunOutcome
 from harness.environments.folders import private_folder, tree_bytes
 from harness.environments.log import BoundedLog
-from harness.environments.owner import owner
+from harness.environments.owner import VARIABLE, owner
 from harness.environments.request import fill_request
 from harness.environments.variables import probe_variables
 from harness.environments.venv.watch import ProcessTree, watch
 from harness.observation import Ending
 
-__all__ = ["OWNER_VARIABLE", "run_in_venv"]
-
-OWNER_VARIABLE = "TENSORFLOW_ENVIRONMENT_MATRIX_OWNER"
-"""In the environment of every process of a run: the label of the harness that started it."""
+__all__ = ["run_in_venv"]
 
 _RUN_VARIABLE = "TENSORFLOW_ENVIRONMENT_MATRIX_RUN"
 _CHUNK_BYTES = 64 * 1024
@@ -94,7 +91,7 @@ def _variables(venv: Path, folder: Path, run: Run) -> dict[str, str]:
         "TMPDIR": str(folder / "tmp"),
         "LANG": "C.UTF-8",
         **probe_variables(run),
-        OWNER_VARIABLE: owner(),
+        VARIABLE: owner(),
         _RUN_VARIABLE: uuid.uuid4().hex,
     }
 

@@ -15,7 +15,7 @@ from harness.environments.stopping import stopped_run
 from harness.environments.engine import Limits, RunOutcome
 from harness.observation import Ending
 
-__all__ = ["ProcessTree", "labelled_processes", "watch"]
+__all__ = ["ProcessTree", "watch"]
 
 _POLL_SECONDS = 0.2
 _ROUNDS = 50
@@ -75,15 +75,6 @@ class ProcessTree:
             return True
         variable, value = self._mark
         return process.environ().get(variable) == value
-
-
-def labelled_processes(variable: str) -> Iterator[tuple[psutil.Process, str]]:
-    """Yield this user's processes that have `variable` in their environment, and its value."""
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            value = process.environ().get(variable)
-            if value is not None and process.status() != psutil.STATUS_ZOMBIE:
-                yield process, value
 
 
 def watch(

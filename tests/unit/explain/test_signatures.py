@@ -122,3 +122,19 @@ def test_a_cause_names_only_groups_of_its_pattern() -> None:
 def test_a_broken_record_is_refused(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         record(**fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("OSError: Unable to open file (file signature not found)", "keras-archive-too-new"),
+        (
+            "OSError: Unable to synchronously open file (file signature not found)",
+            "hdf5-unreadable",
+        ),
+    ],
+)
+def test_an_old_h5py_that_misses_the_signature_was_given_an_archive(text: str, code: str) -> None:
+    found = find(text, Stage.LOAD)
+    assert found is not None
+    assert found.signature.id == code

@@ -90,17 +90,21 @@ def test_words_of_numbers() -> None:
     actual = tensor([[0.25, 0.75], [0.5, 0.25]])
     reason = outputs_beside({"probabilities": actual}, {"probabilities": reference})
     line = (
-        "output 'probabilities': up to 0.5 (rel 0.67, 2 of 4 elements beyond atol 1e-05 "
-        "rtol 0.0001); 1 of 2 decisions changed"
+        "output 'probabilities': differs by up to 0.5 (rel 0.67), 2 of 4 elements beyond "
+        "atol 1e-05, rtol 0.0001; 1 of 2 decisions changed"
     )
     assert reason == Reason(code="decisions", message=line, evidence=line)
 
 
 def test_words_of_a_vector_beside_zeros() -> None:
     reason = outputs_beside({"y": tensor([0.5, 0.0])}, {"y": tensor([0.0, 0.0])})
-    assert reason.code == "numbers"
-    assert reason.message == (
-        "output 'y': up to 0.5 (1 of 2 elements beyond atol 1e-05 rtol 0.0001)"
+    line = "output 'y': differs by up to 0.5, 1 of 2 elements beyond atol 1e-05, rtol 0.0001"
+    assert reason == Reason(
+        code="numbers",
+        message=line,
+        evidence=line,
+        remedy="Where that is close enough, set `tolerances` in model.yaml; else take another "
+        "cell.",
     )
 
 
@@ -150,8 +154,9 @@ def test_the_gravest_output_is_the_reason() -> None:
     actual = {"a": tensor([[9.0, 10.0]]), "b": tensor([[2.0, 1.0]]), "c": tensor([1.0])}
     reason = outputs_beside(actual, reference)
     assert reason.code == "decisions"
-    assert reason.message.startswith("output 'b': up to 1 (")
+    assert reason.message.startswith("output 'b': differs by up to 1 (")
     assert reason.message.endswith("; 1 of 1 decisions changed (and 1 more output)")
+    assert [line[:10] for line in reason.evidence.split("\n")] == ["output 'b'", "output 'a'"]
 
 
 def test_names_from_a_cell_are_made_safe() -> None:

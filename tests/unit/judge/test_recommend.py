@@ -34,9 +34,8 @@ def test_the_newest_that_agrees() -> None:
     )
     assert found == (
         MIDDLE.id,
-        "the newest as-released environment with default pins and flags among the 2 of 3 cells "
-        "that agree with the reference: its outputs differ from the reference by at most 1.2e-07, "
-        "within tolerance, and no decision changed",
+        "the newest cell of the 2 (of 3) that agree with the reference: its outputs differ from "
+        "the reference by at most 1.2e-07, within tolerance, and no decision changed",
     )
 
 
@@ -45,7 +44,7 @@ def test_the_only_one_that_agrees() -> None:
     found = choose(plain(OLD, Verdict.IDENTICAL), plain(NEW, Verdict.FAILED), reference=reference)
     assert found == (
         OLD.id,
-        "the only cell of 2 that agrees with the reference: it is the reference itself",
+        "the only one of 2 cells that agrees with the reference: it is the reference itself",
     )
 
 
@@ -58,7 +57,11 @@ def test_as_released_before_today_and_python_last() -> None:
     today = cell("2.21.0", "3.13", resolution="today")
     older = cell("2.15.1", "3.10")
     pairs = [plain(one, Verdict.IDENTICAL) for one in (today, older, MIDDLE)]
-    assert choose(*pairs).cell == MIDDLE.id
+    assert choose(*pairs) == (
+        MIDDLE.id,
+        "the newest as-released cell of 3, which all agree with the reference: its outputs equal "
+        "the reference's bit for bit",
+    )
     found = choose(pairs[0])
     assert found.cell == today.id
 
@@ -66,7 +69,7 @@ def test_as_released_before_today_and_python_last() -> None:
 def test_a_cell_that_varies_says_so() -> None:
     found = choose((OLD, judged(OLD, Verdict.IDENTICAL, deterministic=False)))
     assert found.why == (
-        "the only cell of 1 that agrees with the reference: its outputs equal the reference's "
+        "the only cell, and it agrees with the reference: its outputs equal the reference's "
         "bit for bit; running it twice gave different bits"
     )
 
@@ -80,6 +83,16 @@ def test_other_pins_and_flags_are_not_recommended() -> None:
     )
 
 
+def test_other_settings_that_agree_are_told_apart() -> None:
+    pinned = cell("2.21.0", "3.13", pins={"name": "numpy-1"}, resolution="today")
+    found = choose(*(plain(one, Verdict.IDENTICAL) for one in (pinned, OLD, MIDDLE)))
+    assert found == (
+        MIDDLE.id,
+        "the newest cell with default pins and flags of 3, which all agree with the reference: "
+        "its outputs equal the reference's bit for bit",
+    )
+
+
 def test_nothing_agrees() -> None:
     found = choose(
         plain(OLD, Verdict.FAILED),
@@ -88,6 +101,6 @@ def test_nothing_agrees() -> None:
     )
     assert found == (
         None,
-        "no cell agrees with the reference: 1 equivalent, 2 failed, those equivalent with "
-        "changed decisions",
+        "no cell agrees with the reference (1 equivalent, 2 failed, those equivalent with "
+        "changed decisions)",
     )

@@ -63,4 +63,4 @@ def test_text_from_elsewhere_is_shown_as_it_is() -> None:
         "a | b ` c `` d &lt;img src=x&gt; [x](http://x.invalid) ![y](z) **e** _f_ \\| &amp;lt; $g$"
     )
     assert f"<strong>failed at load</strong>: {shown} # h | i | (" in page
-    assert f"seen: <code>{shown}</code>" in page
+    assert f"remedy: {shown} # h | i |</li>" in page

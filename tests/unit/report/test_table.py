@@ -114,8 +114,8 @@ def test_the_recommendation_names_the_image_of_its_cell() -> None:
     assert written(sweep_table())["recommendation"] == {
         "cell": "tf2.15.1-py3.11-cpu",
         "image": "tensorflow-environment-matrix:3.110c4f",
-        "why": "the newest as-released environment with default pins and flags among the 3 of 11"
-        " cells that agree with the reference: it is the reference itself",
+        "why": "the newest cell with default pins and flags of the 3 (of 11) that agree with the"
+        " reference: it is the reference itself",
     }
 
 

@@ -7,10 +7,11 @@ import pytest
 
 from harness.observation import Stage
 from harness.report.terminal import render_terminal
-from harness.verdict import Reason, Verdict
+from harness.verdict import Reason, Reference, Verdict
 from tests.support.tables import declared, distance, ran, sweep_rows, sweep_table
 
 EXPECTED = Path(__file__).parent / "expected"
+FOLDER = "results/digits/20261120T093000.000000Z-4f3a9c"
 COLOR = re.compile(r"\x1b\[\d+m")
 
 HOSTILE = "\x1b[2J\x1b]0;title\x07\u202eevil\nDeploy tf9.9.9-py3.99-cpu\r\x08"
@@ -18,13 +19,15 @@ HOSTILE = "\x1b[2J\x1b]0;title\x07\u202eevil\nDeploy tf9.9.9-py3.99-cpu\r\x08"
 
 @pytest.mark.parametrize("width", [80, 200])
 def test_the_whole_table(width: int) -> None:
-    text = render_terminal(sweep_table(), width=width, color=False)
+    text = render_terminal(sweep_table(), width=width, color=False, folder=FOLDER)
     assert text == (EXPECTED / f"terminal-{width}.txt").read_text()
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
 def test_nothing_but_the_last_line_is_wider_than_the_terminal(width: int) -> None:
-    *lines, last, end = render_terminal(sweep_table(), width=width, color=False).split("\n")
+    *lines, last, end = render_terminal(
+        sweep_table(), width=width, color=False, folder=FOLDER
+    ).split("\n")
     narrowest = max(width, 76)  # ids are not broken any further
     assert max(map(len, lines)) <= narrowest
     assert last.startswith("Deploy tf2.15.1-py3.11-cpu, image tensorflow-environment-matrix:")
@@ -34,37 +37,39 @@ def test_nothing_but_the_last_line_is_wider_than_the_terminal(width: int) -> Non
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 def test_every_cell_is_named_whole_or_over_lines_that_join(width: int) -> None:
     rows = sweep_rows()
-    text = render_terminal(sweep_table(rows), width=width, color=False)
+    text = render_terminal(sweep_table(rows), width=width, color=False, folder=FOLDER)
     joined = re.sub(r"\n +", "", re.sub(r"  +\S.*", "", text))
     for row in rows:
         assert row.planned.cell.id in joined
 
 
 def test_the_columns_there_is_no_room_for_are_named() -> None:
-    text = render_terminal(sweep_table(), width=80, color=False)
+    text = render_terminal(sweep_table(), width=80, color=False, folder=FOLDER)
     assert (
-        "\nNo room here for: python, numpy, keras, run s, build s, max rel, reused"
-        " (all in\ntable.json)\n"
+        "\nNo room here for: python, numpy, keras, run s, build s, max rel, reused (in\n"
+        "table.json)\n"
     ) in text
-    assert "No room" not in render_terminal(sweep_table(), width=200, color=False)
+    assert "No room" not in render_terminal(sweep_table(), width=200, color=False, folder=FOLDER)
 
 
 def test_colours_only_repeat_the_words() -> None:
-    colored = render_terminal(sweep_table(), width=80, color=True)
-    assert COLOR.sub("", colored) == render_terminal(sweep_table(), width=80, color=False)
-    assert "\x1b[32midentical\x1b[0m" in colored
+    colored = render_terminal(sweep_table(), width=80, color=True, folder=FOLDER)
+    assert COLOR.sub("", colored) == render_terminal(
+        sweep_table(), width=80, color=False, folder=FOLDER
+    )
+    assert "\x1b[32midentical (ref)\x1b[0m" in colored
     assert "\x1b[31mfailed at import\x1b[0m" in colored
 
 
 def test_the_last_line_says_why_none() -> None:
     table = sweep_table(recommendation=(None, "no cell agrees with the reference: 3 failed"))
-    text = render_terminal(table, width=40, color=False)
+    text = render_terminal(table, width=40, color=False, folder=FOLDER)
     assert text.endswith("\nDeploy none of these: no cell agrees with the reference: 3 failed\n")
 
 
 def test_columns_without_a_value_are_left_out() -> None:
     row = ran(declared("2.20.0", "3.13"), Verdict.FAILED, stage=Stage.LOAD)
-    text = render_terminal(sweep_table((row,)), width=80, color=False)
+    text = render_terminal(sweep_table((row,)), width=80, color=False, folder=FOLDER)
     assert "\n\ncell                 verdict         build s\n" in text
 
 
@@ -80,7 +85,7 @@ def test_text_from_elsewhere_obeys_nobody() -> None:
     table = sweep_table(
         (row,), engine_description=HOSTILE, notes=(HOSTILE,), recommendation=(None, HOSTILE)
     )
-    text = render_terminal(table, width=200, color=False)
+    text = render_terminal(table, width=200, color=False, folder=FOLDER)
     assert {character for character in text if not character.isprintable()} == {"\n"}
     assert text.count("\nDeploy ") == 1
 
@@ -90,7 +95,7 @@ def test_decisions_are_those_of_the_output_that_changed_most() -> None:
     small = few.outputs["probabilities"].model_copy(update={"decisions": 10})
     both = many.model_copy(update={"outputs": {"a": small, "b": many.outputs["probabilities"]}})
     row = ran(declared("2.20.0", "3.13"), Verdict.DIVERGED, divergence=both)
-    assert " 3/64 " in render_terminal(sweep_table((row,)), width=80, color=False)
+    assert " 3/64 " in render_terminal(sweep_table((row,)), width=80, color=False, folder=FOLDER)
 
 
 def test_reasons_that_differ_stand_apart() -> None:
@@ -103,28 +108,60 @@ def test_reasons_that_differ_stand_apart() -> None:
         )
         for version, message in (("2.19.1", "one"), ("2.20.0", "other"), ("2.21.0", "one"))
     ]
-    text = render_terminal(sweep_table(tuple(rows)), width=200, color=False)
-    block = text[text.index("Reasons:") :].split("\n\n")[0]
+    text = render_terminal(sweep_table(tuple(rows)), width=200, color=False, folder=FOLDER)
+    block = text[text.index("Reasons") :].split("\n\n")[0]
     assert block == (
-        "Reasons:\n"
+        "Reasons (whole logs: cells/<cell>/probe.log in the results):\n"
         "- failed at load: one [unclassified]"
         " (2 cells: tf2.19.1-py3.13-cpu, tf2.21.0-py3.13-cpu)\n"
         "- failed at load: other [unclassified] (1 cell: tf2.20.0-py3.13-cpu)"
     )
 
 
-def test_of_a_long_traceback_the_last_lines_are_shown() -> None:
-    evidence = "\n".join(f'File "layer_{number}.py", line 1' for number in range(9))
-    reason = Reason(code="unclassified", message="no", evidence=f"{evidence}\nTypeError: no")
-    failed = ran(declared("2.15.1", "3.11"), Verdict.FAILED, stage=Stage.LOAD, reason=reason)
-    assert (
-        render_terminal(sweep_table([failed]), width=100, color=False)
-        .split("Reasons:\n")[1]
-        .startswith(
-            "- failed at load: no [unclassified] (1 cell: tf2.15.1-py3.11-cpu)\n"
-            "  seen: [... 7 lines are only in table.json ...]\n"
-            '    File "layer_7.py", line 1\n'
-            '    File "layer_8.py", line 1\n'
-            "    TypeError: no\n"
-        )
+def test_of_long_evidence_the_first_lines_are_shown() -> None:
+    evidence = "\n".join(f"output '{number}' is missing" for number in range(8))
+    reason = Reason(code="missing-output", message="output '0' is missing", evidence=evidence)
+    row = ran(declared("2.15.1", "3.11"), Verdict.DIVERGED, reason=reason)
+    text = render_terminal(sweep_table([row]), width=100, color=False, folder=FOLDER)
+    assert text.split("results):\n")[1].split("\n\n")[0] == (
+        "- diverged: output '0' is missing [missing-output] (1 cell: tf2.15.1-py3.11-cpu)\n"
+        "  seen: output '1' is missing\n"
+        "    output '2' is missing\n"
+        "    output '3' is missing\n"
+        "    output '4' is missing\n"
+        "    output '5' is missing\n"
+        "    output '6' is missing\n"
+        "    [... 1 more line in table.json ...]"
     )
+
+
+def test_a_cell_of_the_venv_engine_has_no_image_and_says_how_to_get_one() -> None:
+    row = ran(declared("2.15.1", "3.11"), Verdict.IDENTICAL, environment=None)
+    table = sweep_table((row,), recommendation=("tf2.15.1-py3.11-cpu", "it agrees"))
+    text = render_terminal(table, width=80, color=False, folder=FOLDER)
+    assert text.endswith(
+        "\n\n1 cell: 1 identical\n"
+        "Recommended: it agrees\n"
+        "Deploy tf2.15.1-py3.11-cpu (no image: --engine docker makes one)\n"
+    )
+
+
+def test_nothing_is_explained_that_is_not_shown() -> None:
+    row = ran(declared("2.20.0", "3.13"), Verdict.FAILED, stage=Stage.LOAD)
+    table = sweep_table((row,), reference=Reference(cell=None, why="expected.npz"))
+    text = render_terminal(table, width=80, color=False, folder=FOLDER)
+    assert text.split("\n\n")[1] == (
+        "cell                 verdict         build s\n"
+        "-------------------  --------------  -------\n"
+        "tf2.20.0-py3.13-cpu  failed at load     12.0\n"
+        "In every cell that ran: distribution tensorflow-cpu, loader saved_model.load"
+    )
+
+
+def test_tolerances_that_differ_are_not_told() -> None:
+    near = distance(0.5, 9)
+    strict = near.outputs["probabilities"].model_copy(update={"atol": 0.0})
+    both = near.model_copy(update={"outputs": {**near.outputs, "strict": strict}})
+    row = ran(declared("2.20.0", "3.13"), Verdict.EQUIVALENT, divergence=both)
+    text = render_terminal(sweep_table((row,)), width=80, color=False, folder=FOLDER)
+    assert "\nequivalent: within tolerance; (ref): the reference\n" in text

@@ -64,7 +64,7 @@ def test_plain_lines_say_what_is_done_and_how_many_are_finished() -> None:
         display.cell("a", "building image")
         display.done("a", "completed, inference 0.02 s")
         display.cell("b", "running")
-        display.done("b", "exception at import")
+        display.done("b", "failed at import: TypeError: no")
     assert stream.getvalue() == (
         "removed a container that an earlier run left\n"
         "[ 0/12] a: resolving\n"
@@ -72,7 +72,7 @@ def test_plain_lines_say_what_is_done_and_how_many_are_finished() -> None:
         "[ 0/12] a: building image\n"
         "[ 1/12] a: completed, inference 0.02 s\n"
         "[ 1/12] b: running\n"
-        "[ 2/12] b: exception at import\n"
+        "[ 2/12] b: failed at import: TypeError: no\n"
     )
 
 
@@ -161,6 +161,17 @@ def test_live_lines_fit_the_terminal_and_keep_the_time() -> None:
     assert max(map(len, lines)) <= 80
     row = next(line for line in lines if line.startswith("tf2.15.1"))
     assert row == "tf2.15.1-py3.11-cpu-numpy-1.26+onednn-off   0:00  downloading xxxxxxxxxxxxxxxxx…"
+
+
+def test_live_cuts_off_how_a_cell_ended_and_wraps_notes() -> None:
+    stream = io.StringIO()
+    with live(stream, FakeClock()) as display:
+        display.start(2)
+        display.done("tf2.15.1-py3.11-cpu", "failed at load: ValueError: " + "x" * 150)
+        display.note("removed " + "y" * 150)
+        lines = seen(stream.getvalue()).split("\n")
+    assert "[1/2] tf2.15.1-py3.11-cpu: failed at load: ValueError: " + "x" * 24 + "…" in lines
+    assert "".join(line for line in lines if line.startswith("y")) == "y" * 150
 
 
 def test_the_bar_is_seen_where_more_cells_are_in_flight_than_lines() -> None:

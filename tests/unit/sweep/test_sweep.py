@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import signal
 import time
@@ -23,7 +24,7 @@ from harness.store.results import Results, load_observation
 from harness.sweep import group as group_module
 from harness.sweep.group import Sweep
 from harness.sweep.key import sweep_key
-from harness.sweep.progress import make_display
+from harness.sweep.progress import PlainDisplay
 from harness.sweep.sweep import run_sweep
 from harness.verdict import Reason
 from tests.support.fakes import (
@@ -55,6 +56,7 @@ class Bench:
         self.probe.write_text("pass\n")
         self.results = Results(tmp_path / "results", "tiny")
         self.count = 0
+        self.shown = io.StringIO()
 
     def sweep(self, engine: FakeEngine, plan: Plan, **fields: object) -> SweepFolder:
         the_model: Model = fields.pop("model", None) or model(self.model_folder)  # type: ignore[assignment]
@@ -76,7 +78,7 @@ class Bench:
         folder = self.results.begin(record)
         workspace = self.tmp_path / f"work-{self.count}"
         workspace.mkdir()
-        with ThreadPoolExecutor(2) as executor, make_display(None, quiet=True) as display:
+        with ThreadPoolExecutor(2) as executor, PlainDisplay(self.shown) as display:
             run_sweep(
                 Sweep(
                     engine=engine,
@@ -147,6 +149,9 @@ def test_a_failing_cell_is_data_and_the_sweep_goes_on(bench: Bench) -> None:
     assert (failed.ending, failed.stage) == (Ending.EXCEPTION, Stage.IMPORT)
     assert failed.failure is not None
     assert failed.failure.message == "no"
+    assert f"] {first.id}: failed at import: TypeError: no\n" in bench.shown.getvalue()
+    bench.sweep(FakeEngine({first.id: fails}), plan(first, second))
+    assert f"] {first.id}: failed at import, reused: TypeError: no\n" in bench.shown.getvalue()
     assert not folder.cell(first.id).outputs.exists()
     assert observed(folder, second.id).ending is Ending.COMPLETED
 

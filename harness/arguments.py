@@ -1,0 +1,227 @@
+"""What can be said on the command line: commands, options, help, and what is wrong with them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from harness import __version__
+from harness.environments.choose import ENGINES
+from harness.errors import UsageError, nearest
+from harness.verdict import Verdict
+
+__all__ = ["help_text", "parse"]
+
+_FORMATS = ("table", "markdown", "json")
+
+_END = """\
+start here:
+  harness matrix path/to/model_dir
+
+exit codes:
+  0    done; the table was written, whatever it says
+  1    a cell has a verdict that --fail-on names
+  2    bad arguments, matrix or model
+  3    nothing selected
+  4    no engine
+  5    results cannot be read or written
+  6    no such reference
+  7    the package index does not answer and nothing is cached
+  130  interrupted; the same command goes on where it stopped"""
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Return the options; `command` is the name of the command.
+
+    Raises:
+        UsageError: they are wrong; the text says what is allowed, or how to ask for help.
+        SystemExit: help or the version was asked for, and printed.
+    """
+    parser, commands = _parsers()
+    first = arguments[0] if arguments else "--help"
+    if not first.startswith("-") and first not in commands:
+        is_model = bool(first) and Path(first).exists()
+        hint = f"harness matrix {first}" if is_model else nearest(first, commands)
+        raise UsageError(f"{first!r} is no command{_choices(commands, hint)}")
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        commands[options.command].refuse(unknown[0])
+    return options
+
+
+def help_text() -> str:
+    """Return what `harness --help` prints."""
+    parser, _ = _parsers()
+    return parser.format_help()
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are ours: one form, one exit code, the nearest word."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}\n  help: {self.prog} --help")
+
+    def refuse(self, word: str) -> NoReturn:
+        """Say that there is no such argument."""
+        hint = nearest(word, re.findall(r"--[a-z-]+", self.format_usage()))
+        self.error(f"{word!r} means nothing here" + (f"\n  hint: {hint}" if hint else ""))
+
+
+def _parsers() -> tuple[_Parser, Mapping[str, _Parser]]:
+    """Return the parser of the whole command line, and those of its commands."""
+    parser = _Parser(
+        prog="harness",
+        description="In which environments does a TensorFlow model load and give the same numbers?",
+        epilog=_END,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"harness {__version__}")
+    commands = parser.add_subparsers(
+        title="commands", required=True, dest="command", metavar="COMMAND"
+    )
+    made: dict[str, _Parser] = {}
+    for name, (does, example, add) in _COMMANDS.items():
+        made[name] = commands.add_parser(
+            name,
+            help=does,
+            description=f"{does[0].upper()}{does[1:]}.",
+            epilog=f"example:\n  harness {name} {example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        add(made[name])
+    return parser, made
+
+
+def _matrix(parser: _Parser) -> None:
+    parser.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="model folder or file")
+    _cells(parser)
+    _reference(parser)
+    parser.add_argument(
+        "--jobs",
+        type=int,
+        metavar="N",
+        help="environments worked on at once; default: as many as fit",
+    )
+    _results(parser)
+    parser.add_argument(
+        "--fail-on",
+        action="append",
+        default=[],
+        type=_one_of([verdict.value for verdict in Verdict]),
+        metavar="VERDICT",
+        help="exit with 1 if a cell has this verdict, such as failed or diverged (repeatable)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _cells(parser: _Parser) -> None:
+    parser.add_argument(
+        "--matrix",
+        type=Path,
+        default=Path("matrix.yaml"),
+        metavar="F",
+        help="the file that says which environments there are; default: matrix.yaml",
+    )
+    _engine(
+        parser, "docker, venv, or auto: docker where a daemon answers, else venv; default: auto"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="EXPR",
+        help="tensorflow>=2.15, python==3.11, device=cpu, flags=default or a glob on cell ids"
+        " (repeatable: all must hold)",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="reuse no index answer, lock or observation"
+    )
+
+
+def _report(parser: _Parser) -> None:
+    parser.add_argument(
+        "sweep",
+        nargs="?",
+        metavar="SWEEP",
+        help="MODEL, MODEL/SWEEP-ID or a sweep's folder; default: the newest sweep of all",
+    )
+    _reference(parser)
+    _results(parser)
+
+
+def _clean(parser: _Parser) -> None:
+    _engine(parser, "docker, venv, or auto: both; default: auto")
+
+
+def _engine(parser: _Parser, says: str) -> None:
+    parser.add_argument(
+        "--engine", type=_one_of(ENGINES), default="auto", metavar="ENGINE", help=says
+    )
+
+
+def _reference(parser: _Parser) -> None:
+    parser.add_argument(
+        "--reference",
+        metavar="R",
+        help="what outputs are compared with: auto, expected or a cell id; default: as the matrix"
+        " says",
+    )
+
+
+def _results(parser: _Parser) -> None:
+    parser.add_argument(
+        "--results",
+        type=Path,
+        default=Path("results"),
+        metavar="DIR",
+        help="where results lie; default: results",
+    )
+    parser.add_argument(
+        "--format",
+        type=_one_of(_FORMATS),
+        default="table",
+        metavar="FORMAT",
+        help="table, markdown or json; default: table",
+    )
+
+
+def _one_of(allowed: Sequence[str]) -> Callable[[str], str]:
+    def checked(word: str) -> str:
+        if word not in allowed:
+            problem = f"{word!r} is none of them{_choices(allowed, nearest(word, allowed))}"
+            raise argparse.ArgumentTypeError(problem)
+        return word
+
+    return checked
+
+
+def _choices(allowed: Sequence[str] | Mapping[str, _Parser], hint: str | None) -> str:
+    return f"\n  allowed: {', '.join(allowed)}" + (f"\n  hint: {hint}" if hint else "")
+
+
+_COMMANDS: Mapping[str, tuple[str, str, Callable[[_Parser], None]]] = {
+    "matrix": (
+        "run a model in every environment of the matrix",
+        "examples/digits/savedmodel --only 'tensorflow>=2.15' --fail-on failed",
+        _matrix,
+    ),
+    "cells": (
+        "list the plan and what it would cost; run nothing",
+        "--only 'tensorflow>=2.15' --only device=cpu",
+        _cells,
+    ),
+    "report": (
+        "judge and render a saved sweep again, offline",
+        "digits-savedmodel --reference tf2.15.1-py3.11-cpu",
+        _report,
+    ),
+    "clean": (
+        "remove the images, environments and caches the harness made, never results",
+        "--engine venv",
+        _clean,
+    ),
+}
+"""Each with what it does, an example, and what adds its arguments."""

@@ -1,0 +1,98 @@
+"""What is said of the command line: help, and what is wrong with it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness.arguments import help_text, parse
+from harness.errors import UsageError
+
+COMMANDS = ("matrix", "cells", "report", "clean")
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    return tmp_path
+
+
+def wrong(*arguments: str) -> str:
+    with pytest.raises(UsageError) as caught:
+        parse(arguments)
+    return str(caught.value)
+
+
+def helped(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        parse([*arguments, "--help"])
+    assert caught.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_the_help_has_a_first_step_and_every_exit_code(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = help_text()
+    assert helped(capsys) == text
+    assert "\nstart here:\n  harness matrix path/to/model_dir\n" in text
+    codes = [line.split()[0] for line in text.split("exit codes:\n")[1].splitlines()]
+    assert codes == ["0", "1", "2", "3", "4", "5", "6", "7", "130"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_command_has_one_example_that_can_be_parsed(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = helped(capsys, command)
+    (example,) = text.split("example:\n")[1].splitlines()
+    program, *words = example.replace("'", "").split()
+    assert program == "harness"
+    assert parse(words).command == command
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_each_option_of_a_command_is_explained(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = helped(capsys, command).split("\n\nexample:")[0]
+    options = text.split("options:\n")[1].replace("\n" + " " * 10, " ").splitlines()
+    assert all(len(line.split()) > 2 for line in options)
+
+
+def test_a_command_that_is_not_there() -> None:
+    assert wrong("matirx", "tiny") == (
+        "'matirx' is no command\n"
+        "  allowed: matrix, cells, report, clean\n"
+        "  hint: did you mean 'matrix'?"
+    )
+    assert wrong("") == "'' is no command\n  allowed: matrix, cells, report, clean"
+
+
+def test_a_model_in_place_of_a_command(place: Path) -> None:
+    (place / "tiny").mkdir()
+    assert wrong("tiny").endswith("\n  hint: harness matrix tiny")
+
+
+def test_a_word_that_is_not_allowed() -> None:
+    assert wrong("cells", "--engine", "dokcer") == (
+        "argument --engine: 'dokcer' is none of them\n"
+        "  allowed: auto, docker, venv\n"
+        "  hint: did you mean 'docker'?\n"
+        "  help: harness cells --help"
+    )
+
+
+def test_an_option_that_is_not_there() -> None:
+    assert wrong("cells", "--frsh") == (
+        "'--frsh' means nothing here\n  hint: did you mean '--fresh'?\n  help: harness cells --help"
+    )
+    assert wrong("clean", "x") == "'x' means nothing here\n  help: harness clean --help"
+
+
+def test_an_argument_that_is_missing() -> None:
+    assert wrong("matrix") == (
+        "the following arguments are required: MODEL_DIR\n  help: harness matrix --help"
+    )
