@@ -153,8 +153,9 @@ def _described(kind: str, blob: bytes) -> dict[str, object]:
 class _Proxy:
     """Passes bytes between a socket of its own and another, until it is cut."""
 
-    def __init__(self, path: Path, target: str) -> None:
+    def __init__(self, path: Path, target: str, cut_at: tuple[bytes, ...]) -> None:
         self._target = target
+        self._cut_at = cut_at
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(path))
         self._listener.listen()
@@ -183,30 +184,35 @@ class _Proxy:
             far = socket.socket(socket.AF_UNIX)
             far.connect(self._target)
             self._pairs.append((near, far))
-            thread = threading.Thread(target=_pass_on, args=(near, far), daemon=True)
+            thread = threading.Thread(target=self._pass_on, args=(near, far), daemon=True)
             self._threads.append(thread)
             thread.start()
 
-
-def _pass_on(near: socket.socket, far: socket.socket) -> None:
-    with near, far, selectors.DefaultSelector() as selector:
-        selector.register(near, selectors.EVENT_READ, far)
-        selector.register(far, selectors.EVENT_READ, near)
-        while True:
-            for key, _ in selector.select():
-                try:
-                    data = key.fileobj.recv(65536)  # type: ignore[union-attr]
-                    key.data.sendall(data)
-                except OSError:
-                    return
-                if not data:
-                    return
+    def _pass_on(self, near: socket.socket, far: socket.socket) -> None:
+        with near, far, selectors.DefaultSelector() as selector:
+            selector.register(near, selectors.EVENT_READ, far)
+            selector.register(far, selectors.EVENT_READ, near)
+            while True:
+                for key, _ in selector.select():
+                    try:
+                        data = key.fileobj.recv(65536)  # type: ignore[union-attr]
+                        key.data.sendall(data)
+                    except OSError:
+                        return
+                    if any(words in data for words in self._cut_at):
+                        threading.Thread(target=self.cut).start()  # it waits for this one
+                        return
+                    if not data:
+                        return
 
 
 @contextmanager
-def socket_proxy(path: Path, target: str) -> Iterator[_Proxy]:
-    """Yield a stand-in at `path` for the Unix socket `target`, which can be cut."""
-    proxy = _Proxy(path, target)
+def socket_proxy(path: Path, target: str, *cut_at: bytes) -> Iterator[_Proxy]:
+    """Yield a stand-in at `path` for the Unix socket `target`.
+
+    It can be cut, and is when any of `cut_at` passes.
+    """
+    proxy = _Proxy(path, target, cut_at)
     try:
         yield proxy
     finally:

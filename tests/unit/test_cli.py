@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,60 +19,8 @@ from harness.errors import IndexUnavailableError, InterruptedSweepError, NoEngin
 from harness.observation import Ending
 from harness.plan.index import Index
 from harness.report.table import Table
-from tests.support.fakes import FakeEngine, report, write_out
-from tests.support.indexes import index, release
-from tests.support.model_files import write_saved_model
-
-INDEX = index(
-    release("2.15.1", "3.10 3.11", "tensorflow-cpu"),
-    release("2.15.1", "3.10 3.11"),
-    release("2.16.2", "3.11 3.12", "tensorflow-cpu"),
-    release("2.16.2", "3.11 3.12"),
-)
-OLD, NEW = "tf2.15.1-py3.11-cpu", "tf2.16.2-py3.12-cpu"
-
-MATRIX = 'schema: 1\ntensorflow: [">=2.15"]\n'
-
-
-class Shell:
-    """A folder with a model and a matrix, and the command line run in it."""
-
-    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-        self.folder = folder
-        self.engine = FakeEngine()
-        self.model = folder / "tiny"
-        self.capsys = capsys
-        write_saved_model(self.model)
-        (folder / "matrix.yaml").write_text(MATRIX)
-
-    def __call__(self, *arguments: str) -> int:
-        self.code = cli.main(arguments)
-        self.out, self.err = self.capsys.readouterr()
-        return self.code
-
-    def table(self) -> dict[str, object]:
-        text = (self.folder / "results/tiny/latest/table.json").read_text()
-        table: dict[str, object] = json.loads(text)
-        return table
-
-
-@pytest.fixture
-def shell(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Shell:
-    made = Shell(tmp_path, capsys)
-
-    def choose(wanted: str, *, refresh: bool = False) -> Chosen:
-        return Chosen(made.engine, "docker engine: a fake one")
-
-    def read(_environment: object, *, refresh: bool = False) -> Index:
-        return INDEX
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr(cli, "choose_engine", choose)
-    monkeypatch.setattr(pipeline, "read_index", read)
-    return made
+from tests.support.fakes import report, write_out
+from tests.support.shell import NEW, OLD, Shell
 
 
 def test_the_whole_job(shell: Shell) -> None:
@@ -281,6 +231,21 @@ def test_a_fault_of_our_own_shows_no_stack_trace(
     kept = Path(shell.err.split("Details are in ")[1].split(":")[0])
     assert "ZeroDivisionError" in kept.read_text()
     kept.unlink()
+
+
+def test_details_that_cannot_be_written_are_no_stack_trace_either(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def breaks(*_arguments: object, **_names: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(cli, "run_matrix", breaks)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", breaks)
+    assert shell("matrix", "tiny") == 70
+    assert shell.err.splitlines()[1:] == [
+        "error: a fault in the harness itself (OSError: [Errno 28] No space left on device)",
+        "  Observations made so far are kept. Details cannot be written (No space left on device).",
+    ]
 
 
 def test_cells_lists_and_runs_nothing(shell: Shell) -> None:

@@ -52,7 +52,7 @@ def refused(option: str) -> bool:
     try:
         parse(["matrix", "model", option, "1"])
     except UsageError as error:
-        return "means nothing here" in str(error)
+        return f"'{option}' means nothing here" in str(error)
     return False
 
 

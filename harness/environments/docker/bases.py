@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import quote
 
 from docker.errors import NotFound
 
@@ -51,7 +53,8 @@ class Bases:
 
     The order is: `python:X.Y-slim` from a registry, pinned by digest; an image of that name on
     this machine; one made from a CPython of this machine. A registry that failed once is not
-    asked again, so that a sweep does not wait for it with every cell.
+    asked again, so that a sweep does not wait for it with every cell; what it answered in earlier
+    runs holds then, where that base was pulled.
     """
 
     def __init__(self, daemon: Daemon, prefix: str | None = None) -> None:
@@ -68,7 +71,8 @@ class Bases:
             self._digest(_ANY_PYTHON)
         if self._silence is None:
             return f"bases {self._reference('X.Y')} from a registry, by digest"
-        return "bases made from this machine's interpreters (no registry answers)"
+        pulled = "pulled before, else " if any(_digests_directory().glob("*")) else ""
+        return f"bases {pulled}made from this machine's interpreters (no registry answers)"
 
     def obstacle(self, python: str) -> str | None:
         """Return why `python` (`X.Y`) cannot get a base here, or None where it can."""
@@ -115,11 +119,12 @@ class Bases:
         return f"{self._prefix}python:{python}-slim"
 
     def _digest(self, python: str) -> str | None:
-        """Return the digest the registry has for `python` now; None: none, or no registry."""
+        """Return the digest the registry has for `python`, or had when it answered; or None."""
         with self._lock:
-            if python not in self._digests and self._silence is None:
-                self._digests[python] = self._ask(python)
-            return self._digests.get(python)
+            if python not in self._digests:
+                digest = self._ask(python) if self._silence is None else None
+                self._digests[python] = digest or self._pulled_before(python)
+            return self._digests[python]
 
     def _ask(self, python: str) -> str | None:
         try:
@@ -129,7 +134,24 @@ class Bases:
         except DOCKER_ERRORS as error:
             self._silence = f"no registry answers ({explain(error)[1]})"
             return None
+        with suppress(
+            OSError
+        ):  # a cache that cannot be written serves no later run, and that is all
+            write_atomically(self._note(python), str(data.id))
         return str(data.id)
+
+    def _pulled_before(self, python: str) -> str | None:
+        """Return the digest of an earlier run where no registry answers and its base is here."""
+        if self._silence is None:
+            return None
+        with suppress(*DOCKER_ERRORS):
+            digest = self._note(python).read_text(encoding="ascii")
+            if find_image(self._daemon, f"{self._reference(python)}@{digest}") is not None:
+                return digest
+        return None
+
+    def _note(self, python: str) -> Path:
+        return _digests_directory() / quote(self._reference(python), safe="")
 
     def _pull(self, python: str, digest: str, progress: Progress) -> Base | CellFailure:
         reference = f"{self._reference(python)}@{digest}"
@@ -143,6 +165,11 @@ class Bases:
         if image is None or names.ROLE in image.labels:
             return None
         return Base(kind="local-image", reference=self._reference(python), digest=image.id)
+
+
+def _digests_directory() -> Path:
+    """Return the folder of the digests that registries answered with."""
+    return docker_directory() / "digests"
 
 
 def movable_interpreter(python: str) -> Interpreter | None:

@@ -54,7 +54,8 @@ def daemon(images: FakeImages) -> Daemon:
 
 
 @pytest.fixture(autouse=True)
-def _no_interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+def _nothing_here(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(bases, "movable_interpreter", lambda python: None)
     monkeypatch.setattr(bases, "provide_interpreter", lambda python: f"no CPython {python} here")
 
@@ -97,6 +98,29 @@ def test_a_registry_that_failed_is_not_asked_again() -> None:
     assert looked.describe() == (
         "bases made from this machine's interpreters (no registry answers)"
     )
+
+
+def test_what_a_registry_answered_holds_while_it_does_not() -> None:
+    Bases(daemon(FakeImages(DIGEST)), prefix="").get("3.11", silent)
+    images = FakeImages(SILENT, {f"python:3.11-slim@{DIGEST}": {}, "python:3.11-slim": {}})
+    looked = Bases(daemon(images), prefix="")
+    assert looked.get("3.11", silent) == Base(
+        kind="registry", reference=f"python:3.11-slim@{DIGEST}", digest=DIGEST
+    )
+    assert images.pulled == []
+    assert looked.describe() == (
+        "bases pulled before, else made from this machine's interpreters (no registry answers)"
+    )
+    elsewhere = Bases(daemon(images), prefix="mirror.example/").get("3.11", silent)
+    assert isinstance(elsewhere, CellFailure)
+
+
+def test_a_base_that_was_removed_is_not_taken_for_pulled() -> None:
+    Bases(daemon(FakeImages(DIGEST)), prefix="").get("3.11", silent)
+    images = FakeImages(SILENT, {"python:3.11-slim": {}})
+    found = Bases(daemon(images), prefix="").get("3.11", silent)
+    assert isinstance(found, Base)
+    assert found.kind == "local-image"
 
 
 def test_an_image_of_ours_is_no_base_from_elsewhere() -> None:

@@ -291,3 +291,14 @@ def test_without_the_index_an_earlier_day_serves(
     assert isinstance(lock, Lock)
     assert lock.packages == {"tensorflow": "11"}
     assert lock.note == "the package index does not answer; resolved on 2026-05-11"
+
+
+def test_without_the_index_a_lock_that_was_to_be_refreshed_serves(
+    uv: FakeUv, today: Callable[[datetime], None]
+) -> None:
+    today(datetime(2026, 5, 9, tzinfo=UTC))
+    first = ask(cell())
+    assert isinstance(first, Lock)
+    uv.failures = [UNREACHABLE] * 3
+    note = "the package index does not answer; resolved on 2026-05-09"
+    assert ask(cell(), refresh=True) == first.model_copy(update={"note": note})

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import errno
+import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -11,6 +14,7 @@ from harness.store.layout import SweepFolder
 from harness.store.record import Host, SweepRecord
 from harness.store.results import (
     Results,
+    keep,
     load_observation,
     load_record,
     save_observation,
@@ -194,3 +198,44 @@ def test_a_failed_write_leaves_the_old_content_and_nothing_else(
         write_atomically(path, "new")
     assert path.read_text() == "old"
     assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_copy_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, target = tmp_path / "expected.npz", tmp_path / "sweep" / "expected.npz"
+    source.write_bytes(b"new")
+    target.parent.mkdir()
+    target.write_bytes(b"old")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(ResultsError) as caught:
+            keep(source, target)
+    assert str(caught.value).startswith(f"{target}: no space left to write results\n")
+    assert list(target.parent.iterdir()) == [target]
+    assert target.read_bytes() == b"old"
+    keep(source, target)
+    assert target.read_bytes() == b"new"
+
+
+def test_a_place_that_cannot_be_read_is_said() -> None:
+    with pytest.raises(ResultsError, match="results cannot be read"):
+        Results(Path("x" * 300), "tiny").sweeps()
+
+
+def test_harnesses_choose_their_sweeps_one_after_the_other(tmp_path: Path) -> None:
+    chosen: list[str] = []
+
+    def choose() -> None:
+        with Results(tmp_path / "results", "tiny").alone():
+            chosen.append("second")
+
+    with Results(tmp_path / "results", "tiny").alone():
+        thread = threading.Thread(target=choose)
+        thread.start()
+        thread.join(0.5)
+        chosen.append("first")
+    thread.join()
+    assert chosen == ["first", "second"]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -181,3 +182,10 @@ def test_a_cell_that_never_started() -> None:
     observation = observe_failure(ASKED, failure)
     assert (observation.ending, observation.stage) == (Ending.INFRASTRUCTURE, Stage.BUILD)
     assert message(observation) == "no space left"
+
+
+def test_what_a_lock_has_to_say_is_kept(tmp_path: Path) -> None:
+    noted = lock(CELL).model_copy(update={"note": "of an earlier day"})
+    write_out(tmp_path, report(CELL.id, warnings=["the probe's own"]))
+    observation = observe_run(replace(ASKED, lock=noted), ENDED_WELL, tmp_path)
+    assert observation.warnings == ("the probe's own", "of an earlier day")

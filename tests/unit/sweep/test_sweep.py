@@ -271,3 +271,19 @@ def test_a_full_disk_is_a_results_error_and_stops_the_sweep(
     with pytest.raises(ResultsError, match="no space left to write results"):
         bench.sweep(engine, plan(cell()))
     assert load_observation(bench.results.sweeps()[0].cell(cell().id)) is None
+
+
+def test_a_machine_that_refuses_a_run_is_infrastructure_and_the_sweep_goes_on(
+    bench: Bench,
+) -> None:
+    first, second = cell("2.15.1"), cell("2.16.2", "3.12")
+
+    def refuses(_run: Run) -> RunOutcome:
+        raise OSError(errno.ENOSPC, "No space left on device", "/tmp/out")
+
+    folder = bench.sweep(FakeEngine({first.id: refuses}), plan(first, second))
+    refused = observed(folder, first.id)
+    assert (refused.ending, refused.stage) == (Ending.INFRASTRUCTURE, Stage.START)
+    assert refused.failure is not None
+    assert refused.failure.message == "/tmp/out: No space left on device"
+    assert observed(folder, second.id).ending is Ending.COMPLETED

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from harness import cli, pipeline
+from harness.environments.choose import Chosen
+from harness.plan.index import Index
+from tests.support.shell import INDEX, Shell
+
+
+@pytest.fixture
+def shell(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Shell:
+    made = Shell(tmp_path, capsys)
+
+    def choose(wanted: str, *, refresh: bool = False) -> Chosen:
+        return Chosen(made.engine, "docker engine: a fake one")
+
+    def read(_environment: object, *, refresh: bool = False) -> Index:
+        return INDEX
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr(cli, "choose_engine", choose)
+    monkeypatch.setattr(pipeline, "read_index", read)
+    return made
