@@ -233,7 +233,7 @@ def test_a_daemon_that_stops_while_an_image_is_built(docker_shell: Shell) -> Non
     assert cut.process.returncode == 1, "is its image there? this test never makes it"
     row = docker_shell.rows()[OLDER]
     assert (row["verdict"], row["stage"]) == ("unknown", "build")
-    assert row["reason"]["message"].startswith("The Docker daemon went away.")
+    assert "the docker daemon" in row["reason"]["message"].lower()
     assert cut.left() == []
 
 
@@ -395,7 +395,8 @@ def test_without_a_network_the_cache_serves(
     cache = Path(own_cache["HARNESS_CACHE"])
     day = age(cache)
     (cache / "environments").symlink_to(known / "environments")
-    shell.run()
+    if shell.engine == "docker":
+        shell.run("--only", "flags=default")  # makes the image, where no other test has
     shell.variables = own_cache | unreachable
     offline = shell.run()
     assert offline.process.returncode == 0
