@@ -20,6 +20,11 @@ class CellFolder:
     path: Path
 
     @property
+    def sweep(self) -> SweepFolder:
+        """The sweep it belongs to."""
+        return SweepFolder(self.path.parent.parent)
+
+    @property
     def observation(self) -> Path:
         """Written last: where it is, everything else of the cell is whole."""
         return self.path / "observation.json"

@@ -174,6 +174,8 @@ def _earlier(sweep: Sweep, folder: CellFolder, asked: Asked) -> Observation | No
     observation = load_observation(source)
     if observation is None or observation.ending in _NOT_TAKEN_OVER:
         return None
+    if source.sweep.inputs.exists():
+        keep_inputs(sweep.folder, source.sweep.inputs)
     return take_over(source, folder)
 
 

@@ -203,6 +203,12 @@ def test_infrastructure_that_stays_broken_is_said_to_be_that(bench: Bench) -> No
     assert observed(bench.sweep(again, plan(cell())), cell().id).ending is Ending.COMPLETED
 
 
+def test_a_sweep_of_earlier_observations_alone_keeps_their_inputs(bench: Bench) -> None:
+    first = bench.sweep(FakeEngine(), plan(cell()))
+    second = bench.sweep(FakeEngine(), plan(cell()))
+    assert second.inputs.read_bytes() == first.inputs.read_bytes()
+
+
 def test_a_second_sweep_takes_every_observation_over(bench: Bench) -> None:
     bench.sweep(FakeEngine(), plan(cell("2.15.1"), cell("2.16.2", "3.12")))
     again = FakeEngine()
