@@ -150,13 +150,22 @@ class Sweeping:
             )
             pid = f":{self.process.pid}:"
             return [container for container in runs if pid in container.labels[names.OWNER]]
-        return [p for p in self.programs() if any("probe.py" in word for word in p.cmdline())]
+        probes: list[object] = []
+        for process in self.programs():
+            with suppress(psutil.Error):  # it may end while it is looked at
+                if any("probe.py" in word for word in process.cmdline()):
+                    probes.append(process)
+        return probes
 
     def left(self) -> list[object]:
         """What should not be there when it has ended."""
         owners = Path(tempfile.gettempdir()).glob(f"{LABEL}-*/owner")
         mine = f":{self.process.pid}:"
-        folders = [path for path in owners if mine in path.read_text()]
+        folders: list[object] = []
+        for path in owners:
+            with suppress(FileNotFoundError):  # another's, which is just being removed
+                if mine in path.read_text():
+                    folders.append(path)
         return [*self.probes(), *self.programs(), *folders]
 
 
