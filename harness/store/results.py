@@ -88,13 +88,15 @@ class Results:
         save_record(folder, record)
         return folder
 
-    def earlier(self, cell_id: str, key: str) -> CellFolder | None:
-        """Return the folder of the newest observation of this cell with this key."""
+    def earlier(
+        self, cell_id: str, wanted: Callable[[Observation], bool]
+    ) -> tuple[CellFolder, Observation] | None:
+        """Return the newest observation of this cell that is `wanted`, and where it is."""
         for sweep in self.sweeps()[:_SEARCHED_SWEEPS]:
             folder = sweep.cell(cell_id)
             observation = load_observation(folder)
-            if observation is not None and observation.key == key:
-                return folder
+            if observation is not None and wanted(observation):
+                return folder, observation
         return None
 
     def point_latest(self, folder: SweepFolder) -> None:
@@ -155,11 +157,8 @@ def save_observation(
         write_atomically(folder.observation, observation.model_dump_json(indent=1) + "\n")
 
 
-def take_over(source: CellFolder, target: CellFolder) -> Observation | None:
-    """Copy an earlier observation into a sweep, marked as cached; None if it went away."""
-    observation = load_observation(source)
-    if observation is None or source.path == target.path:
-        return observation
+def take_over(source: CellFolder, observation: Observation, target: CellFolder) -> Observation:
+    """Copy an earlier observation with its files into a sweep, marked as cached; return it."""
     cached = observation.model_copy(update={"cached": True})
     with writing(target.path):
         target.path.mkdir(parents=True, exist_ok=True)

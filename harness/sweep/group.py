@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -61,8 +60,6 @@ class Sweep:
     display: Display
     fresh: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
-    building: dict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
-    """One lock for each environment: cells that share it build it once."""
 
 
 def run_group(sweep: Sweep, cells: tuple[Cell, ...]) -> None:
@@ -73,8 +70,7 @@ def run_group(sweep: Sweep, cells: tuple[Cell, ...]) -> None:
     if isinstance(lock, CellFailure):
         _save_failures(sweep, cells, None, lock)
         return
-    with _alone(sweep.building[lock.digest], say):
-        environment = sweep.engine.build(cells[0], lock, say)
+    environment = sweep.engine.build(cells[0], lock, say)
     if isinstance(environment, CellFailure):
         _save_failures(sweep, cells, lock, environment)
         return
@@ -165,18 +161,20 @@ def _save(sweep: Sweep, observation: Observation, lock: Lock, log: str, out: Pat
 
 def _earlier(sweep: Sweep, folder: CellFolder, asked: Asked) -> Observation | None:
     """Take over what an earlier run of the very same thing observed, if there is one."""
+
+    def same(observation: Observation) -> bool:
+        return observation.key == asked.key and observation.ending not in _NOT_TAKEN_OVER
+
     here = load_observation(folder)
-    if here is not None and here.key == asked.key and here.ending not in _NOT_TAKEN_OVER:
+    if here is not None and same(here):
         return here
-    source = sweep.results.earlier(asked.cell, asked.key)
-    if source is None:
+    found = sweep.results.earlier(asked.cell, same)
+    if found is None:
         return None
-    observation = load_observation(source)
-    if observation is None or observation.ending in _NOT_TAKEN_OVER:
-        return None
+    source, observation = found
     if source.sweep.inputs.exists():
         keep_inputs(sweep.folder, source.sweep.inputs)
-    return take_over(source, folder)
+    return take_over(source, observation, folder)
 
 
 def _run_with_retries(
@@ -206,18 +204,6 @@ def _run_with_retries(
             break
         say(f"running again: {outcome.message}")
     return outcome, out
-
-
-@contextmanager
-def _alone(lock: threading.Lock, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold `lock`, saying so where that means waiting."""
-    if not lock.acquire(blocking=False):
-        say("waiting for the same environment")
-        lock.acquire()
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _teller(sweep: Sweep, cells: tuple[Cell, ...]) -> Callable[[str], None]:

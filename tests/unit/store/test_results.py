@@ -109,13 +109,16 @@ def test_a_folder_that_is_no_sweep_is_said(tmp_path: Path) -> None:
         load_record(SweepFolder(tmp_path))
 
 
-def test_the_newest_observation_with_a_key_is_found(results: Results) -> None:
+def test_the_newest_observation_that_is_wanted_is_found(results: Results) -> None:
     older = results.begin(record("20260101T000000Z"))
     newer = results.begin(record("20260102T000000Z"))
     for folder, key in ((older, "a"), (newer, "b")):
         save_observation(folder.cell(CELL.id), observation(key=key), log="log")
-    assert results.earlier(CELL.id, "a") == older.cell(CELL.id)
-    assert results.earlier(CELL.id, "c") is None
+    found = results.earlier(CELL.id, lambda seen: seen.key == "a")
+    assert found == (older.cell(CELL.id), observation(key="a"))
+    newest = results.earlier(CELL.id, lambda seen: True)
+    assert newest == (newer.cell(CELL.id), observation(key="b"))
+    assert results.earlier(CELL.id, lambda seen: seen.key == "c") is None
 
 
 def test_half_an_observation_is_none(results: Results) -> None:
@@ -161,8 +164,7 @@ def test_taking_over_marks_the_copy_and_leaves_the_source(results: Results) -> N
     source = results.begin(record("20260101T000000Z")).cell(CELL.id)
     target = results.begin(record("20260102T000000Z")).cell(CELL.id)
     save_observation(source, observation(), log="log", lock="lock")
-    taken = take_over(source, target)
-    assert taken is not None
+    taken = take_over(source, observation(), target)
     assert taken.cached
     assert load_observation(target) == taken
     assert target.lock.read_text() == "lock"
