@@ -1,4 +1,4 @@
-"""Checking a user's arrays against what the model declares: inputs, expected outputs, labels."""
+"""Checking a user's arrays against what the model declares: inputs, outputs, labels."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from harness.model.model import Signature, TensorSpec
 from harness.npz import NpzError, open_npz
 from harness.text import one_line
 
-__all__ = ["describe", "expected_problems", "input_problems", "label_problems"]
+__all__ = ["describe", "expected_problems", "input_problems", "label_problems", "raw_problems"]
 
 _MAX_BYTES = 8 * 1024**3
 _NAMED = 10
 """Most tensors a message lists."""
-_VECTOR = 1
+_VECTOR, _TABLE = 1, 2
 
 # Types numpy has no counterpart of: the arrays that hold their bits (see the probe).
 _BITS = {"bfloat16": ("uint16", "void16")}
@@ -89,16 +89,35 @@ def expected_problems(path: Path, signature: Signature | None) -> list[Problem]:
     return problems
 
 
-def label_problems(path: Path) -> list[Problem]:
-    """Return what keeps `labels.npz` from being ground truth: one row of numbers."""
+def raw_problems(path: Path) -> list[Problem]:
+    """Return what keeps `raw.npz` from being given to `preprocess.py`: any arrays will do."""
     given, _, problems = _read(path)
-    if problems:
+    if not given and not problems:
+        problems.append(Problem(where=str(path), what="holds no array"))
+    return problems
+
+
+def label_problems(path: Path) -> list[Problem]:
+    """Return what keeps `labels.npz` from being ground truth.
+
+    Labels are one array: integers or floats with one dimension, or, where each example has
+    several numbers to be predicted, floats with two.
+    """
+    given, _, problems = _read(path)
+    if problems or (len(given) == 1 and _are_labels(given[0])):
         return problems
-    if len(given) == 1 and given[0].dtype.kind in "iuf" and len(given[0].shape) == _VECTOR:
-        return []
     what = "holds " + (", ".join(map(str, given[:_NAMED])) or "no array")
-    allowed = "one array of integers or floats with one dimension, a label for each example"
+    allowed = (
+        "one array with a label for each example: integers or floats with one dimension, or "
+        "floats with two"
+    )
     return [Problem(where=str(path), what=what, allowed=allowed)]
+
+
+def _are_labels(array: _Given) -> bool:
+    if array.dtype.kind == "f" and len(array.shape) == _TABLE:
+        return True
+    return array.dtype.kind in "iuf" and len(array.shape) == _VECTOR
 
 
 def _read(path: Path) -> tuple[list[_Given], set[str], list[Problem]]:

@@ -6,12 +6,15 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.errors import Problem
+from harness.model.model import Code
 from harness.model.settings import SETTINGS_FILE, Settings, load_settings
 
 __all__ = ["Beside", "find_beside"]
 
-_ARRAYS = ("inputs.npz", "expected.npz", "labels.npz")
+_ARRAYS = ("raw.npz", "inputs.npz", "expected.npz", "labels.npz")
 _CODE = ("build.py", "custom_objects.py", "preprocess.py")
+_CAPTURED = "captured.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +23,19 @@ class Beside:
 
     root: Path
     """Where inputs, expected outputs and labels lie; the model's folder where there are none."""
+    raw: Path | None
+    """Only where there is a `preprocess.py` to be given it."""
     inputs: Path | None
     expected: Path | None
     labels: Path | None
+    captured: Path | None
+    code: Code
     settings: Settings
     run: tuple[Path, ...]
     """What changes how the model is run: code and settings."""
     notes: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    """Of files that do not go together."""
 
 
 def find_beside(given: Path) -> Beside:
@@ -41,29 +50,56 @@ def find_beside(given: Path) -> Beside:
     folder = given if given.is_dir() else given.parent
     chain = (folder, Path(os.path.normpath(folder / "..")))
     root = _first_with(chain, _ARRAYS) or folder
-    arrays = [_there(root / name) for name in _ARRAYS]
-    notes = []
+    raw, inputs, expected, labels = (_there(root / name) for name in _ARRAYS)
+
+    def near(name: str) -> Path | None:
+        return _there(folder / name) or _there(root / name)
+
+    settings, file, notes = _settings(chain, given)
     if root != folder:
+        arrays = (raw, inputs, expected, labels)
         names = ", ".join(file.name for file in arrays if file is not None)
-        notes.append(f"{names}: taken from {root}, the folder above the model's")
-    settings, file = Settings(), None
-    if (place := _first_with(chain, (SETTINGS_FILE,))) is not None:
-        file = place / SETTINGS_FILE
-        settings = load_settings(file)
-        if place != folder:
-            notes.append(f"{SETTINGS_FILE}: taken from {place}, the folder above the model's")
-        if place != given:
-            settings, said = _of_a_named_model(settings, file)
-            notes += said
-    code = (_there(folder / name) or _there(root / name) for name in _CODE)
+        notes.insert(0, f"{names}: taken from {root}, the folder above the model's")
+    code = Code(**{Path(name).stem: near(name) for name in _CODE})
+    if raw is None and code.preprocess is not None:
+        notes.append("preprocess.py is not run: there is no raw.npz to give it")
+    run = (code.build, code.custom_objects, code.preprocess, file)
     return Beside(
         root=root,
-        inputs=arrays[0],
-        expected=arrays[1],
-        labels=arrays[2],
+        raw=raw if code.preprocess is not None else None,
+        inputs=inputs,
+        expected=expected,
+        labels=labels,
+        captured=near(_CAPTURED),
+        code=code,
         settings=settings,
-        run=tuple(found for found in (*code, file) if found is not None),
+        run=tuple(found for found in run if found is not None),
         notes=tuple(notes),
+        problems=() if raw is None or code.preprocess is not None else (_nothing_takes(raw),),
+    )
+
+
+def _settings(chain: tuple[Path, ...], given: Path) -> tuple[Settings, Path | None, list[str]]:
+    """Return what `model.yaml` says, the file, and what there is to say of it."""
+    place = _first_with(chain, (SETTINGS_FILE,))
+    if place is None:
+        return Settings(), None, []
+    file, notes = place / SETTINGS_FILE, []
+    settings = load_settings(file)
+    if place != chain[0]:
+        notes.append(f"{SETTINGS_FILE}: taken from {place}, the folder above the model's")
+    if place != given:
+        settings, said = _of_a_named_model(settings, file)
+        notes += said
+    return settings, file, notes
+
+
+def _nothing_takes(raw: Path) -> Problem:
+    return Problem(
+        where=str(raw),
+        what="is there, but no preprocess.py that takes it",
+        allowed="a preprocess.py with `preprocess(raw)`, which returns the model's inputs",
+        hint="without preprocessing, call what the model is fed inputs.npz",
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -11,9 +12,16 @@ from harness.errors import ModelError, Problem
 from harness.model.model import Format
 from harness.untrusted import UntrustedFileError, open_regular, os_reason
 
-__all__ = ["POINTER", "inside", "model_digest", "model_files", "pointer_problem"]
+__all__ = [
+    "POINTER",
+    "SAVED_MODEL_FILES",
+    "inside",
+    "model_digest",
+    "model_files",
+    "pointer_problem",
+]
 
-_SAVED_MODEL_FILES = ("saved_model.pb", "keras_metadata.pb", "fingerprint.pb")
+SAVED_MODEL_FILES = ("saved_model.pb", "keras_metadata.pb", "fingerprint.pb")
 _SAVED_MODEL_FOLDERS = ("assets", "assets.extra", "variables")
 _MAX_FILES = 100_000
 POINTER = b"version https://git-lfs.github.com/spec/v1"
@@ -40,20 +48,28 @@ def inside(path: Path, folder: Path) -> Path:
     return real
 
 
-def model_files(path: Path, format: Format) -> dict[str, Path]:  # noqa: A002
+def model_files(path: Path, format: Format, prefix: str = "") -> dict[str, Path]:  # noqa: A002
     """Return the model's own files by their name relative to it, sorted.
 
-    `path` is a SavedModel's directory or a model file. Of a SavedModel, only what TensorFlow
-    reads counts: inputs, notes and the like may lie in the same directory.
+    `path` is a SavedModel's directory, a checkpoint's folder or a model file. Of folders, only
+    what TensorFlow reads counts: inputs, notes, other checkpoints and the like may lie there too.
 
     Raises:
         ModelError: one of them is a link that leaves the model, or no regular file.
     """
-    if format is not Format.SAVED_MODEL:
-        return {path.name: path}
+    match format:
+        case Format.SAVED_MODEL:
+            return _all_inside(path, _walk(path))
+        case Format.CHECKPOINT | Format.META_GRAPH:
+            return _all_inside(path, _of_prefix(path, prefix, graph=format is Format.META_GRAPH))
+        case _:
+            return {path.name: path}
+
+
+def _all_inside(path: Path, files: Iterable[Path]) -> dict[str, Path]:
     found: dict[str, Path] = {}
     problems: list[Problem] = []
-    for file in sorted(_walk(path)):
+    for file in sorted(files):
         try:
             if not inside(file, path).is_file():
                 raise UntrustedFileError("is not a regular file")
@@ -69,11 +85,23 @@ def model_files(path: Path, format: Format) -> dict[str, Path]:  # noqa: A002
     return found
 
 
+def _of_prefix(folder: Path, prefix: str, *, graph: bool) -> list[Path]:
+    """Return the files of a checkpoint; without an index, those of the old format (V1)."""
+    data = r"\.data-\d{5}-of-\d{5}"
+    if os.path.lexists(folder / f"{prefix}.index"):
+        names = re.compile(re.escape(prefix) + rf"(\.index|{data})")
+    else:
+        names = re.compile(re.escape(prefix) + r"(-\d{5}-of-\d{5})?")
+    found = [file for file in folder.iterdir() if names.fullmatch(file.name)]
+    return [*found, folder / f"{prefix}.meta"] if graph else found
+
+
 _COPY = "put the file itself in its place"
 
 
 def _walk(path: Path) -> Iterator[Path]:
-    for name in _SAVED_MODEL_FILES:
+    """Yield what TensorFlow reads of a SavedModel."""
+    for name in SAVED_MODEL_FILES:
         if os.path.lexists(path / name):
             yield path / name
     for name in _SAVED_MODEL_FOLDERS:

@@ -8,26 +8,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from google.protobuf.message import DecodeError
-
 from harness.model.contents import POINTER
+from harness.model.meta_graph import is_meta_graph
 from harness.model.model import Format
-from harness.model.protos import MetaGraphDef
+from harness.model.table import TABLE_END
 from harness.untrusted import UntrustedFileError, open_regular, open_zip
 
 __all__ = ["ACCEPTED", "HDF5_SIGNATURE", "Foreign", "identify", "superblock_offset"]
 
-ACCEPTED = "a SavedModel directory, a .keras archive, a whole Keras model in HDF5"
+ACCEPTED = (
+    "a SavedModel directory, a .keras archive, a Keras model or its weights in HDF5, a TensorFlow "
+    "checkpoint, a frozen graph (.pb), a TensorFlow Lite model"
+)
 """What `Format` means, for messages."""
 
 HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
 
-_NOT_ACCEPTED = ", not one of the accepted formats"
 _START_BYTES = 4_096
-_MAX_GRAPH_BYTES = 256 * 1024**2
 _ZIP = b"PK\x03\x04"
-_TABLE_FOOTER = bytes.fromhex("57fb808b247547db")
-"""tensorflow/core/lib/io/format.h, kTableMagicNumber: the end of a checkpoint's index."""
+_TFLITE = (4, b"TFL3")
 _OPERATION = re.compile(rb"[A-Za-z_][A-Za-z0-9_>]{0,200}")
 
 
@@ -40,23 +39,22 @@ class Foreign:
     hint: str | None = None
 
 
+_SAVE_IN_BINARY = "save it in binary form (.pb)"
 _MARKS = (
     (
-        0,
         POINTER,
         Foreign(
             "a git-lfs pointer, not the file it stands for",
             hint="run `git lfs pull` where the model was checked out",
         ),
     ),
-    (4, b"TFL3", Foreign("a TensorFlow Lite model (.tflite)" + _NOT_ACCEPTED)),
     (
-        0,
         b"saved_model_schema_version",
-        Foreign("a SavedModel in text form (.pbtxt)", hint="save it in binary form (.pb)"),
+        Foreign("a SavedModel in text form (.pbtxt)", hint=_SAVE_IN_BINARY),
     ),
+    (b"node {", Foreign("a graph in text form (.pbtxt)", hint=_SAVE_IN_BINARY)),
+    (b"meta_info_def {", Foreign("a graph in text form (.pbtxt)", hint=_SAVE_IN_BINARY)),
     (
-        0,
         b"\x08\x01\x12",
         Foreign(
             "the graph of a SavedModel without its directory",
@@ -69,7 +67,8 @@ _MARKS = (
 def identify(path: Path) -> Format | Foreign | None:
     """Return what the regular file `path` is; None where it is nothing that is known.
 
-    An HDF5 file counts as a whole model here: only its attributes tell (`harness.model.hdf5`).
+    An HDF5 file counts as a whole model here: only its attributes tell (`harness.model.hdf5`). The
+    index of a checkpoint stands for all of it.
 
     Raises:
         UntrustedFileError: it is not a regular file, or cannot be read.
@@ -81,7 +80,7 @@ def identify(path: Path) -> Format | Foreign | None:
             return _identify_zip(stream)
         if superblock_offset(stream) is not None:
             return Format.HDF5
-        return _known_start(start) or _known_end(stream) or _meta_graph(stream, start)
+        return _known_start(start) or _by_structure(stream, start)
 
 
 def superblock_offset(stream: BinaryIO) -> int | None:
@@ -109,35 +108,23 @@ def _identify_zip(stream: BinaryIO) -> Format | Foreign | None:
     return Format.KERAS if {"config.json", "metadata.json"} <= names else None
 
 
-def _known_start(start: bytes) -> Foreign | None:
+def _known_start(start: bytes) -> Format | Foreign | None:
     if not start:
         return Foreign("empty", hint="copy or save the model again")
-    for offset, mark, foreign in _MARKS:
-        if start[offset:].startswith(mark):
-            return foreign
-    return Foreign("a frozen graph (GraphDef)" + _NOT_ACCEPTED) if _first_node(start) else None
+    offset, mark = _TFLITE
+    if start[offset:].startswith(mark):
+        return Format.TFLITE
+    return next((foreign for begin, foreign in _MARKS if start.startswith(begin)), None)
 
 
-def _known_end(stream: BinaryIO) -> Foreign | None:
+def _by_structure(stream: BinaryIO, start: bytes) -> Format | None:
+    if _first_node(start):
+        return Format.GRAPH_DEF
     size = os.fstat(stream.fileno()).st_size
-    stream.seek(max(0, size - len(_TABLE_FOOTER)))
-    if stream.read() == _TABLE_FOOTER:
-        return Foreign("the index of a TensorFlow checkpoint" + _NOT_ACCEPTED)
-    return None
-
-
-def _meta_graph(stream: BinaryIO, start: bytes) -> Foreign | None:
-    size = os.fstat(stream.fileno()).st_size
-    if not start.startswith(b"\n") or size > _MAX_GRAPH_BYTES:
-        return None
-    stream.seek(0)
-    try:
-        graph = MetaGraphDef.FromString(stream.read())
-    except DecodeError:
-        return None
-    if not graph.meta_info_def.tensorflow_version:
-        return None
-    return Foreign("the graph of a TensorFlow 1 checkpoint (.meta)" + _NOT_ACCEPTED)
+    stream.seek(max(0, size - len(TABLE_END)))
+    if stream.read() == TABLE_END:
+        return Format.CHECKPOINT
+    return Format.META_GRAPH if start.startswith(b"\n") and is_meta_graph(stream) else None
 
 
 def _first_node(start: bytes) -> bool:

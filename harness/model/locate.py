@@ -1,20 +1,21 @@
-"""Finding the one model a path means: a file, a SavedModel, or a folder that holds either."""
+"""Finding the one model a path means: a file, a SavedModel, a checkpoint, or a folder of them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 from harness.errors import ModelError, Problem
-from harness.model.contents import inside
-from harness.model.detect import ACCEPTED, Foreign, identify
-from harness.model.hdf5 import is_whole_model
+from harness.model.candidates import Located, Other, checkpoint, is_shard, model_file, models_in
+from harness.model.contents import SAVED_MODEL_FILES, inside
+from harness.model.detect import ACCEPTED
 from harness.model.model import Format
+from harness.model.prefixes import INDEX, META, prefix_of
 from harness.model.settings import Settings
 from harness.untrusted import UntrustedFileError, os_reason
 
-__all__ = ["Located", "locate"]
+__all__ = ["Located", "exists", "locate"]
 
 _GRAPH = "saved_model.pb"
 _TEXT_GRAPH = "saved_model.pbtxt"
@@ -22,29 +23,15 @@ _MAX_ENTRIES = 10_000
 _MAX_VERSION_DIGITS = 18
 _NAMED = 10
 """Most files a message lists."""
+_WEIGHTS = (Format.HDF5_WEIGHTS, Format.CHECKPOINT)
+_DERIVED = (Format.GRAPH_DEF, Format.TFLITE)
 
 
-@dataclass(frozen=True, slots=True)
-class Located:
-    """A model and its format."""
-
-    path: Path
-    """The SavedModel's directory, or the model file."""
-    format: Format
-    notes: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class _Other:
-    """Something that is recognised, or cannot be read, and is no model."""
-
-    path: Path
-    what: str
-    hint: str | None = None
-
-    @property
-    def problem(self) -> Problem:
-        return Problem(where=str(self.path), what=self.what, allowed=ACCEPTED, hint=self.hint)
+def exists(path: Path) -> bool:
+    """Tell whether `path` is there, or is the prefix of a checkpoint that is."""
+    return path.exists() or any(
+        path.with_name(path.name + suffix).exists() for suffix in (INDEX, META)
+    )
 
 
 def locate(given: Path, settings: Settings) -> Located:
@@ -52,21 +39,21 @@ def locate(given: Path, settings: Settings) -> Located:
 
     `settings.path` and `settings.format` choose where a folder holds several.
 
-    `given` exists.
+    `given` exists, at least as a checkpoint's prefix.
 
     Raises:
         ModelError: there is no model, or more than one.
     """
     path = given if settings.path is None else _chosen(given, settings)
-    found = _look(path)
+    found = _look(path, settings.format)
     models = [item for item in found if isinstance(item, Located)]
-    others = [item for item in found if isinstance(item, _Other)]
+    others = [item for item in found if isinstance(item, Other)]
     if len(models) > 1 and settings.format is not None:
         models = [model for model in models if model.format is settings.format] or models[:1]
     if len(models) > 1:
         # Weights often lie beside the model they were taken from.
-        whole = [m for m in models if m.format is not Format.HDF5 or is_whole_model(m.path)]
-        models = whole or models[:1]
+        models = [model for model in models if model.format not in _WEIGHTS] or models
+        models = _without_derived(models)
     if len(models) > 1:
         raise ModelError([_several(path, models)])
     if not models:
@@ -77,20 +64,39 @@ def locate(given: Path, settings: Settings) -> Located:
     return models[0]
 
 
-def _look(path: Path) -> list[Located | _Other]:
+def _without_derived(models: list[Located]) -> list[Located]:
+    """Leave out what was made of a SavedModel and put into its folder."""
+    whole = next((model for model in models if model.format is Format.SAVED_MODEL), None)
+    if whole is None or not all(
+        model is whole or (model.format in _DERIVED and model.path.parent == whole.path)
+        for model in models
+    ):
+        return models
+    names = ", ".join(model.path.name for model in models[:_NAMED] if model is not whole)
+    note = f"passed over, as it lies in the SavedModel: {names}; give its own path to run it"
+    return [replace(whole, notes=(*whole.notes, note))]
+
+
+def _look(path: Path, wanted: Format | None) -> list[Located | Other]:
     if path.is_dir():
-        return list(_scan(path, depth=0))
+        return list(_scan(path, wanted, depth=0))
     if path.name == _GRAPH:
         folder = path.parent
         note = f"{path} is part of the SavedModel {folder}, which is what is run"
         return [Located(folder, Format.SAVED_MODEL, (note,))]
-    item = _file(path)
+    if not path.exists():
+        return [checkpoint(path.parent, path.name, wanted)]
+    if is_shard(path) and (prefix := prefix_of(path.name)) is not None:
+        return [checkpoint(path.parent, prefix, wanted)]
+    item = model_file(path)
+    if isinstance(item, Located) and item.prefix:
+        return [checkpoint(path.parent, item.prefix, wanted)]
     return [item] if item is not None else []
 
 
 def _chosen(given: Path, settings: Settings) -> Path:
     path = given / (settings.path or "")
-    if path.exists():
+    if exists(path):
         return path
     what = f"{settings.path!r} does not exist in {given}"
     raise ModelError([Problem(where=settings.where("path"), what=what)])
@@ -103,7 +109,7 @@ def _check_format(model: Located, settings: Settings) -> None:
         [
             Problem(
                 where=settings.where("format"),
-                what=f"{settings.format} is not the format of {model.path}, which is "
+                what=f"{settings.format} is not the format of {model.name}, which is "
                 f"{model.format}",
                 hint="leave `format` out: formats are told by content",
             )
@@ -119,27 +125,25 @@ def _check_link(path: Path, folder: Path) -> None:
         raise ModelError([Problem(where=str(path), what=str(error), hint=hint)]) from None
 
 
-def _scan(folder: Path, *, depth: int) -> Iterator[Located | _Other]:
+def _scan(folder: Path, wanted: Format | None, *, depth: int) -> Iterator[Located | Other]:
     entries = _entries(folder)
     names = {entry.name for entry in entries}
     folders = [entry for entry in entries if entry.is_dir()]
+    passed_over = {_TEXT_GRAPH}
     if _GRAPH in names:
         yield Located(folder, Format.SAVED_MODEL)
-        folders = []
+        folders, passed_over = [], {_TEXT_GRAPH, *SAVED_MODEL_FILES}
     elif _TEXT_GRAPH in names:
         hint = "save it in binary form (saved_model.pb)"
-        yield _Other(folder / _TEXT_GRAPH, "is a SavedModel in text form (.pbtxt)", hint)
+        yield Other(folder / _TEXT_GRAPH, "is a SavedModel in text form (.pbtxt)", hint)
     versions = [entry for entry in folders if _version(entry) and (entry / _GRAPH).exists()]
     if versions:
         yield _newest(versions)
-    for entry in entries:
-        if entry in versions or entry.name in (_GRAPH, _TEXT_GRAPH):
-            continue
-        if entry.is_dir():
-            if depth == 0 and entry in folders and not entry.name.startswith((".", "__")):
-                yield from _scan(entry, depth=1)
-        elif entry.suffix != ".npz" and (item := _file(entry)) is not None:
-            yield item
+    files = [entry for entry in entries if entry.name not in passed_over and not entry.is_dir()]
+    yield from models_in(folder, files, wanted)
+    for entry in folders:
+        if depth == 0 and entry not in versions and not entry.name.startswith((".", "__")):
+            yield from _scan(entry, wanted, depth=1)
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -169,22 +173,8 @@ def _newest(versions: list[Path]) -> Located:
     return Located(newest, Format.SAVED_MODEL, (note,))
 
 
-def _file(path: Path) -> Located | _Other | None:
-    try:
-        kind = identify(path.resolve(strict=True))
-    except UntrustedFileError as error:
-        return _Other(path, str(error))
-    except FileNotFoundError:
-        return _Other(path, "is a link that leads nowhere")
-    except (OSError, RuntimeError):  # how links in a circle are reported depends on the Python
-        return _Other(path, "is a symbolic link in a circle")
-    if isinstance(kind, Foreign):
-        return _Other(path, f"is {kind.what}", kind.hint)
-    return Located(path, kind) if kind is not None else None
-
-
 def _several(path: Path, models: list[Located]) -> Problem:
-    listed = ", ".join(f"{model.path} ({model.format})" for model in models[:_NAMED])
+    listed = ", ".join(f"{model.name} ({model.format})" for model in models[:_NAMED])
     more = f" and {len(models) - _NAMED} more" if len(models) > _NAMED else ""
     return Problem(
         where=str(path),
@@ -194,7 +184,7 @@ def _several(path: Path, models: list[Located]) -> Problem:
     )
 
 
-def _nothing(path: Path, others: list[_Other]) -> list[Problem]:
+def _nothing(path: Path, others: list[Other]) -> list[Problem]:
     if others:
         return [other.problem for other in others[:_NAMED]]
     if path.is_dir() and not _entries(path):

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from harness.cell import Value
 
-__all__ = ["Format", "Model", "Signature", "TensorSpec", "Tolerance", "Writer"]
+__all__ = ["Code", "Format", "Model", "Signature", "TensorSpec", "Tolerance", "Writer"]
 
 
 class Format(StrEnum):
@@ -20,6 +20,17 @@ class Format(StrEnum):
     """The zip archive of Keras v3 saving (`.keras`)."""
     HDF5 = "hdf5"
     """A whole Keras model in HDF5."""
+    HDF5_WEIGHTS = "hdf5_weights"
+    """The weights of a Keras model in HDF5 (`.h5` or `.weights.h5`); `build.py` makes the model."""
+    CHECKPOINT = "checkpoint"
+    """A TensorFlow checkpoint without a graph, object-based (`tf.train.Checkpoint`, Keras) or
+    name-based (`tf.compat.v1.train.Saver`); `build.py` makes the model."""
+    META_GRAPH = "meta_graph"
+    """A checkpoint of TensorFlow 1 with its graph beside it (`.meta`)."""
+    GRAPH_DEF = "graph_def"
+    """A frozen graph (`.pb`)."""
+    TFLITE = "tflite"
+    """A TensorFlow Lite model."""
 
 
 class TensorSpec(Value):
@@ -54,13 +65,26 @@ class Tolerance(Value):
     rtol: float | None = Field(default=None, ge=0)
 
 
+class Code(Value):
+    """A user's code beside the model; it only ever runs inside an environment."""
+
+    build: Path | None = None
+    """`build.py`: `build_model()` returns the model that weights are restored into."""
+    custom_objects: Path | None = None
+    """`custom_objects.py`: the classes and functions in it, by their names."""
+    preprocess: Path | None = None
+    """`preprocess.py`: `preprocess(raw)` returns the inputs."""
+
+
 class Model(Value):
     """A model directory (or file), read without TensorFlow and without running anything."""
 
     name: str
     """The results folder's name: the directory's or file's name, made safe."""
     path: Path
-    """The SavedModel's directory, or the model file."""
+    """The SavedModel's directory, the folder of a checkpoint, or the model file."""
+    prefix: str = ""
+    """What the names of a checkpoint's files begin with (`model.ckpt-10`), else empty."""
     root: Path
     """The directory the user gave (or the file's): where `inputs.npz` and the others lie."""
     format: Format
@@ -71,10 +95,28 @@ class Model(Value):
     """Empty where the files do not tell."""
     signature: str | None = None
     """The signature key to call, where the format has them."""
+    tags: tuple[str, ...] | None = None
+    """Tags of the graph to load, where a SavedModel has several; None: those for serving."""
+    feeds: dict[str, str] = Field(default_factory=dict)
+    """Of a bare graph: input name to tensor (`image` to `x:0`), found in it or told."""
+    fetches: dict[str, str] = Field(default_factory=dict)
+    """Of a bare graph: output name to tensor."""
+    keras: bool = False
+    """Of a SavedModel: Keras wrote it, so Keras may read it."""
+    name_based: bool = False
+    """Of a checkpoint: it knows variables by name, and has no graph of the objects they are in."""
+    loaders: tuple[str, ...] = ()
+    """The loaders to use, the first one first; empty: all that fit (`harness.model.loaders`)."""
+    code: Code = Code()
+    raw: Path | None = None
+    """`raw.npz`: what `preprocess.py` makes the inputs of; only where that is there."""
     inputs: Path | None = None
-    """`inputs.npz` where the user gave one; checked against the signature."""
+    """`inputs.npz` where the user gave one; checked against the signature. Beside `raw.npz` it is
+    what `preprocess.py` returned where the model was made."""
     expected: Path | None = None
     labels: Path | None = None
+    captured: Path | None = None
+    """`captured.json`: the environment the model was made in."""
     seed: int = 0
     batch_size: int = 8
     """What an unknown first dimension becomes in generated inputs."""
@@ -87,3 +129,8 @@ class Model(Value):
     """Further packages the model needs in every environment (PEP 508)."""
     notes: tuple[str, ...] = ()
     """What was decided and should be said, such as which of several versions was taken."""
+
+    @property
+    def preprocesses(self) -> bool:
+        """Whether its inputs are made by `preprocess.py`, in every environment anew."""
+        return self.raw is not None and self.code.preprocess is not None

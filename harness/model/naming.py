@@ -8,7 +8,9 @@ from pathlib import Path
 __all__ = ["model_name"]
 
 _GENERIC = re.compile(
-    r"[0-9]+|((best|final|keras|my|saved|trained)[_-]?)?model|keras|h5|hdf5|export(ed)?|serving",
+    r"[0-9]+|((best|final|keras|my|saved|trained)[_-]?)?model|keras|h5|hdf5|export(ed)?|serving"
+    r"|(model[._-])?(ckpt|checkpoint|weights)s?([._-]?[0-9]+)?|frozen([_-]?(inference_)?graph)?"
+    r"|graph|tflite|variables",
     re.I,
 )
 """Folders and files that half the models of the world are called."""

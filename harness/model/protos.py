@@ -1,10 +1,11 @@
 """The few fields of TensorFlow's protocol buffers that inspection reads, and nothing else.
 
-Field numbers: tensorflow/core/protobuf/{saved_model,meta_graph,saved_object_graph}.proto and
-tensorflow/core/framework/{graph,node_def,function,tensor_shape,types,versions}.proto. A parser
-skips fields it does not know, so these messages read files of every TensorFlow. Texts are `bytes`
-here because old files hold some that are not UTF-8, and maps are the repeated entries they are on
-the wire.
+Field numbers: tensorflow/core/protobuf/{saved_model,meta_graph,saver,saved_object_graph,
+trackable_object_graph,tensor_bundle,fingerprint}.proto, tensorflow/core/framework/{graph,node_def,
+attr_value,function,tensor,tensor_shape,tensor_slice,types,versions}.proto and Keras's
+saved_metadata.proto. A parser skips fields it does not know, so these messages read files of every
+TensorFlow. Texts are `bytes` here because old files hold some that are not UTF-8, and maps are the
+repeated entries they are on the wire.
 """
 
 from __future__ import annotations
@@ -13,40 +14,137 @@ from typing import Any
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
-__all__ = ["DTYPES", "MetaGraphDef", "SavedModel", "dtype_name"]
+__all__ = [
+    "DTYPES",
+    "BundleEntry",
+    "BundleHeader",
+    "FingerprintDef",
+    "FunctionDef",
+    "KerasMetadata",
+    "MetaGraphDef",
+    "NodeDef",
+    "SavedModel",
+    "TensorProto",
+    "TrackableObjectGraph",
+    "VersionDef",
+    "dtype_name",
+]
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _SCALARS = {
     "bytes": _Field.TYPE_BYTES,
     "int32": _Field.TYPE_INT32,
     "int64": _Field.TYPE_INT64,
+    "uint64": _Field.TYPE_UINT64,
     "bool": _Field.TYPE_BOOL,
 }
 
 # Message: {field: (number, type)}; a type in brackets is repeated.
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
-    "SavedModel": {"meta_graphs": (2, "[MetaGraphDef]")},
+    "SavedModel": {"schema_version": (1, "int64"), "meta_graphs": (2, "[MetaGraphDef]")},
     "MetaGraphDef": {
         "meta_info_def": (1, "MetaInfoDef"),
         "graph_def": (2, "GraphDef"),
         "saver_def": (3, "SaverDef"),
+        "collection_def": (4, "[CollectionEntry]"),
         "signature_def": (5, "[SignatureEntry]"),
         "object_graph_def": (7, "SavedObjectGraph"),
     },
-    "MetaInfoDef": {"tags": (4, "[bytes]"), "tensorflow_version": (5, "bytes")},
+    "MetaInfoDef": {
+        "tags": (4, "[bytes]"),
+        "tensorflow_version": (5, "bytes"),
+        "tensorflow_git_version": (6, "bytes"),
+    },
     "GraphDef": {
         "node": (1, "[NodeDef]"),
         "library": (2, "FunctionDefLibrary"),
         "versions": (4, "VersionDef"),
     },
-    "NodeDef": {"name": (1, "bytes"), "op": (2, "bytes")},
+    "NodeDef": {
+        "name": (1, "bytes"),
+        "op": (2, "bytes"),
+        "input": (3, "[bytes]"),
+        "attr": (5, "[AttrEntry]"),
+    },
+    "AttrEntry": {"key": (1, "bytes"), "value": (2, "AttrValue")},
+    "AttrValue": {
+        "list": (1, "AttrList"),
+        "s": (2, "bytes"),
+        "i": (3, "int64"),
+        "type": (6, "int32"),
+        "shape": (7, "TensorShapeProto"),
+        "tensor": (8, "TensorProto"),
+        "func": (10, "NameAttrList"),
+    },
+    "AttrList": {
+        "s": (2, "[bytes]"),
+        "type": (6, "[int32]"),
+        "shape": (7, "[TensorShapeProto]"),
+        "func": (9, "[NameAttrList]"),
+    },
+    "NameAttrList": {"name": (1, "bytes")},
+    "TensorProto": {"dtype": (1, "int32"), "tensor_shape": (2, "TensorShapeProto")},
     "FunctionDefLibrary": {"function": (1, "[FunctionDef]")},
-    "FunctionDef": {"node_def": (3, "[NodeDef]")},
+    "FunctionDef": {"signature": (1, "OpDef"), "node_def": (3, "[NodeDef]")},
+    "OpDef": {"name": (1, "bytes")},
     "VersionDef": {"producer": (1, "int32"), "min_consumer": (2, "int32")},
-    "SaverDef": {"restore_op_name": (3, "bytes")},
+    "SaverDef": {
+        "save_tensor_name": (2, "bytes"),
+        "restore_op_name": (3, "bytes"),
+        "version": (7, "int32"),
+    },
+    "CollectionEntry": {"key": (1, "bytes"), "value": (2, "CollectionDef")},
+    "CollectionDef": {"node_list": (1, "NodeList"), "bytes_list": (2, "BytesList")},
+    "NodeList": {"value": (1, "[bytes]")},
+    "BytesList": {"value": (1, "[bytes]")},
     "SavedObjectGraph": {"nodes": (1, "[SavedObject]")},
-    "SavedObject": {"variable": (7, "SavedVariable")},
+    "SavedObject": {
+        "children": (1, "[ObjectReference]"),
+        "slot_variables": (3, "[SlotVariableReference]"),
+        "user_object": (4, "SavedUserObject"),
+        "variable": (7, "SavedVariable"),
+    },
+    "SavedUserObject": {"identifier": (1, "bytes"), "metadata": (3, "bytes")},
     "SavedVariable": {"dtype": (1, "int32")},
+    "ObjectReference": {"node_id": (1, "int32"), "local_name": (2, "bytes")},
+    "SlotVariableReference": {
+        "original_variable_node_id": (1, "int32"),
+        "slot_name": (2, "bytes"),
+        "slot_variable_node_id": (3, "int32"),
+    },
+    "TrackableObjectGraph": {"nodes": (1, "[TrackableObject]")},
+    "TrackableObject": {
+        "children": (1, "[ObjectReference]"),
+        "attributes": (2, "[SerializedTensor]"),
+        "slot_variables": (3, "[SlotVariableReference]"),
+    },
+    "SerializedTensor": {
+        "name": (1, "bytes"),
+        "full_name": (2, "bytes"),
+        "checkpoint_key": (3, "bytes"),
+    },
+    "BundleHeader": {"num_shards": (1, "int32"), "endianness": (2, "int32")},
+    "BundleEntry": {
+        "dtype": (1, "int32"),
+        "shape": (2, "TensorShapeProto"),
+        "shard_id": (3, "int32"),
+        "offset": (4, "int64"),
+        "size": (5, "int64"),
+        "slices": (7, "[SliceProto]"),
+    },
+    "SliceProto": {"extent": (1, "[SliceExtent]")},
+    "SliceExtent": {"start": (1, "int64")},
+    "FingerprintDef": {
+        "saved_model_checksum": (1, "uint64"),
+        "graph_def_program_hash": (2, "uint64"),
+        "signature_def_hash": (3, "uint64"),
+        "saved_object_graph_hash": (4, "uint64"),
+        "checkpoint_hash": (5, "uint64"),
+        "version": (6, "VersionDef"),
+        "uuid": (7, "bytes"),
+    },
+    "KerasMetadata": {"nodes": (1, "[KerasNode]")},
+    "KerasNode": {"node_path": (3, "bytes"), "identifier": (4, "bytes"), "metadata": (5, "bytes")},
     "SignatureEntry": {"key": (1, "bytes"), "value": (2, "SignatureDef")},
     "SignatureDef": {
         "inputs": (1, "[TensorEntry]"),
@@ -141,3 +239,12 @@ def _classes() -> dict[str, Any]:
 _MADE = _classes()
 SavedModel = _MADE["SavedModel"]
 MetaGraphDef = _MADE["MetaGraphDef"]
+NodeDef = _MADE["NodeDef"]
+TensorProto = _MADE["TensorProto"]
+FunctionDef = _MADE["FunctionDef"]
+VersionDef = _MADE["VersionDef"]
+BundleHeader = _MADE["BundleHeader"]
+BundleEntry = _MADE["BundleEntry"]
+TrackableObjectGraph = _MADE["TrackableObjectGraph"]
+FingerprintDef = _MADE["FingerprintDef"]
+KerasMetadata = _MADE["KerasMetadata"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -11,40 +12,105 @@ from google.protobuf.message import DecodeError
 from harness.errors import ModelError, Problem
 from harness.model.contents import POINTER, inside, pointer_problem
 from harness.model.inspected import Inspected
-from harness.model.model import Signature, TensorSpec, Writer
-from harness.model.protos import SavedModel, dtype_name
+from harness.model.model import Writer
+from harness.model.protos import SavedModel
+from harness.model.signature_defs import signature_defs
 from harness.untrusted import UntrustedFileError, open_regular
 
-__all__ = ["inspect_saved_model"]
+__all__ = ["graph_tags", "inspect_saved_model", "read_saved_model", "saved_graph", "text"]
 
 _MAX_BYTES = 2**31 - 1
 """No protocol buffer can be larger."""
-_MAX_ENTRIES = 10_000
-"""Most signatures, and most tensors of one."""
-_MAX_RANK = 254
-"""tensorflow/core/framework/tensor_shape.h, MaxDimensions."""
 _MAX_NAME = 1_000
 
 _VARIABLES = frozenset({b"VarHandleOp", b"Variable", b"VariableV2"})
 _SHARD = re.compile(r"variables\.data-(\d{5})-of-(\d{5})")
-_PRIVATE = "__"
-"""TensorFlow keeps initialisers and training steps as signatures, such as
-`__saved_model_init_op`; they are no entries of the model."""
+_SERVE = "serve"
+_KERAS = b"_tf_keras_"
+"""How Keras's identifiers of saved objects begin."""
 
 
-def inspect_saved_model(folder: Path) -> Inspected:
+def inspect_saved_model(folder: Path, tags: Collection[str] | None = None) -> Inspected:
     """Read `saved_model.pb` of the SavedModel in `folder`, and look for its variables.
 
+    `tags` are those of the graph that is wanted; without them it is the one for serving, or the
+    only one.
+
     Raises:
-        ModelError: the file cannot be read or is damaged, holds no graph to serve, or variables
-            are missing.
+        ModelError: the file cannot be read or is damaged, holds no such graph, or variables are
+            missing.
     """
-    graph = _serving_graph(_parse(folder / "saved_model.pb"), folder / "saved_model.pb")
+    graph = saved_graph(read_saved_model(folder), folder, tags)
     problems = _missing_variables(folder) if _needs_variables(graph) else []
     if problems:
         raise ModelError(problems)
-    version = _text(graph.meta_info_def.tensorflow_version)
-    return Inspected(writer=Writer(tensorflow=version or None), signatures=_signatures(graph))
+    version = text(graph.meta_info_def.tensorflow_version)
+    found = graph_tags(graph)
+    return Inspected(
+        writer=Writer(tensorflow=version or None),
+        signatures=signature_defs(graph),
+        keras=_of_keras(graph),
+        tags=None if found == (_SERVE,) else found,
+        producer=graph.graph_def.versions.producer,
+    )
+
+
+def read_saved_model(folder: Path) -> Any:
+    """Return the SavedModel message of `folder`.
+
+    Raises:
+        ModelError: it cannot be read or is damaged.
+    """
+    return _parse(folder / "saved_model.pb")
+
+
+def saved_graph(model: Any, folder: Path, tags: Collection[str] | None = None) -> Any:
+    """Return the MetaGraphDef that is meant; see `inspect_saved_model`.
+
+    Raises:
+        ModelError: there is none, or it is not clear which.
+    """
+    path = folder / "saved_model.pb"
+    graphs = {graph_tags(graph): graph for graph in model.meta_graphs}
+    if not graphs:
+        raise ModelError([Problem(where=str(path), what="holds no graph", hint=_AGAIN)])
+    if tags is not None:
+        wanted = tuple(sorted(tags))
+        if wanted in graphs:
+            return graphs[wanted]
+        what = f"holds no graph tagged {', '.join(wanted) or '(none)'}"
+        raise ModelError([Problem(where=str(path), what=what, allowed=_listed(graphs))])
+    if len(graphs) == 1:
+        return next(iter(graphs.values()))
+    serving = [found for found in graphs if _SERVE in found]
+    # A graph for serving on a GPU or TPU often lies beside the plain one.
+    if serving:
+        return graphs[min(serving, key=len)]
+    raise ModelError(
+        [
+            Problem(
+                where=str(path),
+                what=f"holds {len(graphs)} graphs and none is tagged `serve`; "
+                f"tags: {_listed(graphs)}",
+                hint="name one's tags in model.yaml (`tags:`)",
+            )
+        ]
+    )
+
+
+def graph_tags(graph: Any) -> tuple[str, ...]:
+    """Return the tags of a MetaGraphDef, sorted."""
+    return tuple(sorted(text(tag) for tag in graph.meta_info_def.tags))
+
+
+def _listed(graphs: Iterable[tuple[str, ...]]) -> str:
+    return "; ".join(", ".join(tags) or "(none)" for tags in graphs)
+
+
+def _of_keras(graph: Any) -> bool:
+    """Tell whether the object that was saved is one of Keras (keras/saving/saved_model)."""
+    root = graph.object_graph_def.nodes[:1]
+    return any(node.user_object.identifier.startswith(_KERAS) for node in root)
 
 
 def _parse(path: Path) -> Any:
@@ -67,55 +133,6 @@ def _parse(path: Path) -> Any:
 
 
 _AGAIN = "copy or save the model again"
-
-
-def _serving_graph(model: Any, path: Path) -> Any:
-    graphs = {
-        tuple(sorted(_text(tag) for tag in graph.meta_info_def.tags)): graph
-        for graph in model.meta_graphs
-    }
-    if not graphs:
-        raise ModelError([Problem(where=str(path), what="holds no graph", hint=_AGAIN)])
-    if len(graphs) == 1:
-        return next(iter(graphs.values()))
-    serving = [tags for tags in graphs if "serve" in tags]
-    # A graph for serving on a GPU or TPU often lies beside the plain one.
-    if serving:
-        return graphs[min(serving, key=len)]
-    listed = "; ".join(", ".join(tags) or "(none)" for tags in graphs)
-    raise ModelError(
-        [
-            Problem(
-                where=str(path),
-                what=f"holds {len(graphs)} graphs and none is tagged `serve`; tags: {listed}",
-                hint="save the model with the tag `serve`",
-            )
-        ]
-    )
-
-
-def _signatures(graph: Any) -> tuple[Signature, ...]:
-    entries = {_text(entry.key): entry.value for entry in graph.signature_def[:_MAX_ENTRIES]}
-    return tuple(
-        Signature(name=name, inputs=_tensors(entry.inputs), outputs=_tensors(entry.outputs))
-        for name, entry in sorted(entries.items())
-        if not name.startswith(_PRIVATE)
-    )
-
-
-def _tensors(entries: Any) -> tuple[TensorSpec, ...]:
-    infos = {_text(entry.key): entry.value for entry in entries[:_MAX_ENTRIES]}
-    return tuple(
-        TensorSpec(name=name, dtype=dtype_name(info.dtype), shape=_shape(info))
-        for name, info in sorted(infos.items())
-    )
-
-
-def _shape(info: Any) -> tuple[int | None, ...] | None:
-    shape = info.tensor_shape
-    if not info.HasField("tensor_shape") or shape.unknown_rank or len(shape.dim) > _MAX_RANK:
-        return None
-    return tuple(dim.size if dim.size >= 0 else None for dim in shape.dim)
 
 
 def _needs_variables(graph: Any) -> bool:
@@ -152,7 +169,7 @@ def _missing_variables(folder: Path) -> list[Problem]:
 _WHOLE = "copy the whole directory of the model, with `variables` and `assets`"
 
 
-def _text(data: bytes) -> str:
+def text(data: bytes) -> str:
     """Return a name as text; what cannot be printed becomes U+FFFD."""
-    text = data[:_MAX_NAME].decode("utf-8", "replace")
-    return "".join(character if character.isprintable() else "\ufffd" for character in text)
+    name = data[:_MAX_NAME].decode("utf-8", "replace")
+    return "".join(character if character.isprintable() else "\ufffd" for character in name)

@@ -14,19 +14,29 @@ from pydantic import AfterValidator, BeforeValidator, Field, PrivateAttr, Valida
 
 from harness.cell import Value
 from harness.errors import ModelError, Problem, nearest
+from harness.model.graph import tensor_ref
+from harness.model.loaders import LOADERS
 from harness.model.model import Format
 from harness.plan.fields import TENSORFLOW_PACKAGES, shown, wrong
-from harness.plan.problems import pydantic_problems
+from harness.plan.problems import pydantic_problems, repeated
 from harness.plan.yaml_positions import KeyPath, Positions, read_yaml
 from harness.untrusted import UntrustedFileError, open_regular
 
-__all__ = ["SETTINGS_FILE", "InputSettings", "Settings", "ToleranceSettings", "load_settings"]
+__all__ = [
+    "SETTINGS_FILE",
+    "InputSettings",
+    "OutputSettings",
+    "Settings",
+    "ToleranceSettings",
+    "load_settings",
+]
 
 SETTINGS_FILE: Final = "model.yaml"
 
 _MAX_BYTES = 1024**2
 _MAX_DIMENSION = 2**31 - 1
 _MAX_SEED = 2**32 - 1  # what numpy.random.RandomState takes
+_MAX_TAG = 200
 _PAIR = 2
 
 
@@ -95,18 +105,47 @@ def _requirement(text: str) -> str:
     return text
 
 
+def _tensor(text: str) -> str:
+    if tensor_ref(text) is None:
+        raise wrong(f"{text!r} names no tensor", "NODE:INDEX such as dense/Softmax:0, or NODE")
+    return text
+
+
+def _loader(text: str) -> str:
+    if text not in LOADERS:
+        raise wrong(f"{text!r} is not a loader", ", ".join(LOADERS), nearest(text, LOADERS))
+    return text
+
+
+def _tag(text: str) -> str:
+    if not text.strip() or len(text) > _MAX_TAG:
+        raise wrong(f"{text!r} is not a tag", "texts such as serve")
+    return text
+
+
 _Dimension = Annotated[int, BeforeValidator(_whole(1, _MAX_DIMENSION))]
 _Number = Annotated[float, BeforeValidator(_number)]
 _Size = Annotated[float, BeforeValidator(_size)]
+_Tensor = Annotated[str, AfterValidator(_tensor)]
+_Tag = Annotated[str, AfterValidator(_tag)]
+_Loader = Annotated[str, AfterValidator(_loader)]
 
 
 class InputSettings(Value):
-    """How one input is generated."""
+    """How one input is generated, and which tensor of a bare graph it is."""
 
+    tensor: _Tensor | None = None
+    """`NODE:0`; it makes this name an input."""
     shape: tuple[_Dimension, ...] | None = None
     """The full shape, batch included."""
     range: Annotated[tuple[_Number, _Number], BeforeValidator(_range)] | None = None
     """[low, high)."""
+
+
+class OutputSettings(Value):
+    """Which tensor of a bare graph is an output."""
+
+    tensor: _Tensor
 
 
 class ToleranceSettings(Value):
@@ -124,9 +163,15 @@ class Settings(Value):
     """The model, relative to the file's folder."""
     name: Annotated[str, AfterValidator(_name)] | None = None
     signature: str | None = None
+    tags: Annotated[tuple[_Tag, ...], Field(min_length=1)] | None = None
+    """Of the SavedModel's graph to load."""
+    loaders: tuple[_Loader, ...] = Field(default=(), min_length=1)
+    """The loaders to use, the one whose outcome is the verdict first."""
     seed: Annotated[int, BeforeValidator(_whole(0, _MAX_SEED))] = 0
     batch_size: Annotated[int, BeforeValidator(_whole(1, _MAX_DIMENSION))] = 8
     inputs: dict[str, InputSettings] = Field(default_factory=dict)
+    outputs: dict[str, OutputSettings] = Field(default_factory=dict)
+    """Of a bare graph."""
     tolerances: dict[str, ToleranceSettings] = Field(default_factory=dict)
     """By output; `*` stands for all others."""
     requirements: tuple[Annotated[str, AfterValidator(_requirement)], ...] = ()
@@ -151,6 +196,7 @@ def load_settings(path: Path) -> Settings:
     if not isinstance(document.value, dict):
         what = "is not a mapping of keys to values"
         raise ModelError(problems or [Problem(where=str(path), what=what, allowed=_KEYS)])
+    problems += repeated(document.value, ("loaders", "tags"), document.positions)
     try:
         settings = Settings.model_validate(document.value)
     except ValidationError as error:
@@ -168,7 +214,11 @@ _KEYS = ", ".join(Settings.model_fields)
 
 def _keys(path: KeyPath) -> tuple[str, ...]:
     """Return the keys that are allowed where `path` ends."""
-    inner: dict[str | int, type[Value]] = {"inputs": InputSettings, "tolerances": ToleranceSettings}
+    inner: dict[str | int, type[Value]] = {
+        "inputs": InputSettings,
+        "outputs": OutputSettings,
+        "tolerances": ToleranceSettings,
+    }
     model = inner.get(path[0], Settings) if len(path) > 1 else Settings
     return tuple(model.model_fields)
 

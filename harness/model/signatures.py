@@ -2,58 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from harness.errors import ModelError, Problem, nearest
 from harness.model.arrays import describe
-from harness.model.locate import Located
+from harness.model.candidates import Located
+from harness.model.inspected import Inspected
 from harness.model.model import Format, Signature
 from harness.model.settings import Settings
 
-__all__ = ["chosen_signature", "settings_problems"]
+__all__ = ["SIGNED", "chosen_signature", "settings_problems"]
+
+SIGNED = (Format.SAVED_MODEL, Format.META_GRAPH, Format.TFLITE)
+"""Formats whose models may have signatures, of which one is called."""
 
 _DEFAULT = "serving_default"
+_CALLING = ("keras.load_model", "keras.load_model.compiled", "tf_keras.load_model")
+"""Loaders that need no signature of a SavedModel."""
 _ALL = "*"
 
 
 def chosen_signature(
-    located: Located, signatures: tuple[Signature, ...], settings: Settings
+    located: Located, inspected: Inspected, settings: Settings
 ) -> Signature | None:
     """Return the one `model.yaml` names, else `serving_default`, else the only one.
 
-    None where a Keras model does not say what it takes; it can be called nevertheless.
+    None where the model does not say what it takes and can be called nevertheless: a Keras model,
+    or weights, whose model `build.py` makes.
 
     Raises:
-        ModelError: a SavedModel has none, not the one that is named, or several and no default.
+        ModelError: a model that is called by its signatures has none, not the one that is named,
+            or several and no default.
     """
-    if located.format is not Format.SAVED_MODEL:
+    signatures = inspected.signatures
+    if located.format not in SIGNED:
         return signatures[0] if signatures else None
     by_name = {signature.name: signature for signature in signatures}
+    if not by_name and located.format is Format.SAVED_MODEL and _needs_none(inspected, settings):
+        return None
     wanted = settings.signature or (_DEFAULT if len(by_name) != 1 else next(iter(by_name)))
     if wanted in by_name:
         return by_name[wanted]
-    listed = ", ".join(by_name)
+    raise ModelError([_no_signature(located, by_name, settings)])
+
+
+def _needs_none(inspected: Inspected, settings: Settings) -> bool:
+    """Tell whether a loader calls the SavedModel itself, as Keras does what it wrote."""
+    if settings.signature is not None:
+        return False
+    return inspected.keras or any(loader in _CALLING for loader in settings.loaders)
+
+
+def _no_signature(
+    located: Located, by_name: Mapping[str, Signature], settings: Settings
+) -> Problem:
     if not by_name:
-        problem = Problem(
-            where=str(located.path),
+        return Problem(
+            where=located.name,
             what="has no signature, so nothing to call",
             hint="save it with `signatures=`, as `tf.saved_model.save` takes it",
         )
-    elif settings.signature is not None:
-        problem = Problem(
+    listed = ", ".join(by_name)
+    if settings.signature is not None:
+        return Problem(
             where=settings.where("signature"),
-            what=f"the model has no signature {wanted!r}",
+            what=f"the model has no signature {settings.signature!r}",
             allowed=listed,
-            hint=nearest(wanted, by_name),
+            hint=nearest(settings.signature, by_name),
         )
-    else:
-        problem = Problem(
-            where=str(located.path),
-            what=f"has {len(by_name)} signatures and none is called {_DEFAULT}",
-            allowed=listed,
-            hint="name one in model.yaml (`signature:`)",
-        )
-    raise ModelError([problem])
+    return Problem(
+        where=located.name,
+        what=f"has {len(by_name)} signatures and none is called {_DEFAULT}",
+        allowed=listed,
+        hint="name one in model.yaml (`signature:`)",
+    )
 
 
 def settings_problems(settings: Settings, signature: Signature | None) -> list[Problem]:

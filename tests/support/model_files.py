@@ -42,12 +42,13 @@ def add_graph(
     for name, (inputs, outputs) in signatures.items():
         entry = graph.signature_def.add(key=name.encode())
         entry.value.method_name = b"tensorflow/serving/predict"
-        _add_tensors(entry.value.inputs, inputs)
-        _add_tensors(entry.value.outputs, outputs)
+        add_tensors(entry.value.inputs, inputs)
+        add_tensors(entry.value.outputs, outputs)
     return graph
 
 
-def _add_tensors(entries: Any, tensors: Tensors) -> None:
+def add_tensors(entries: Any, tensors: Tensors) -> None:
+    """Add the inputs or outputs of a SignatureDef."""
     for name, (dtype, shape) in tensors.items():
         info = entries.add(key=name.encode()).value
         info.name = f"{name}:0".encode()

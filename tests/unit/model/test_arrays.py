@@ -5,7 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.model.arrays import expected_problems, input_problems, label_problems
+from harness.model.arrays import (
+    expected_problems,
+    input_problems,
+    label_problems,
+    raw_problems,
+)
 from harness.model.model import Signature, TensorSpec
 
 
@@ -176,12 +181,31 @@ def labels(tmp_path: Path, **arrays: np.ndarray) -> list[str]:
 
 def test_labels(tmp_path: Path) -> None:
     allowed = (
-        "\n  allowed: one array of integers or floats with one dimension, a label for each example"
+        "\n  allowed: one array with a label for each example: integers or floats with one "
+        "dimension, or floats with two"
     )
     assert labels(tmp_path, y=np.arange(3)) == []
     assert labels(tmp_path, y=np.zeros(3)) == []
+    assert labels(tmp_path, y=np.zeros((3, 2))) == []  # several numbers are predicted
     assert labels(tmp_path) == ["holds no array" + allowed]
     assert labels(tmp_path, a=np.zeros((2, 2)), b=np.array(["x"])) == [
         "holds a float64 [2, 2], b string [1]" + allowed
     ]
     assert labels(tmp_path, y=np.array(["x"])) == ["holds y string [1]" + allowed]
+    assert labels(tmp_path, y=np.zeros((3, 2), int)) == ["holds y int64 [3, 2]" + allowed]
+    assert labels(tmp_path, y=np.zeros((3, 2, 1))) == ["holds y float64 [3, 2, 1]" + allowed]
+
+
+def raw(tmp_path: Path, **arrays: np.ndarray) -> list[str]:
+    path = tmp_path / "raw.npz"
+    np.savez(path, allow_pickle=True, **arrays)  # type: ignore[arg-type]
+    return [str(problem).removeprefix(f"{path}: ") for problem in raw_problems(path)]
+
+
+def test_raw_inputs_may_be_anything_that_is_no_pickle(tmp_path: Path) -> None:
+    assert raw(tmp_path, text=np.array(["x"]), images=np.zeros((2, 3), np.uint8)) == []
+    assert raw(tmp_path) == ["holds no array"]
+    assert raw(tmp_path, text=np.array([{}])) == [
+        "array 'text' holds Python objects, stored as a pickle; pickles can run code and are "
+        "never read" + PLAIN + HINT
+    ]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import ModelError
-from harness.model.hdf5 import inspect_hdf5, is_whole_model
-from harness.model.model import TensorSpec
+from harness.model.hdf5 import hdf5_format, inspect_hdf5, inspect_hdf5_weights
+from harness.model.model import Format, TensorSpec
 from tests.support.model_files import HDF5
 
 X = TensorSpec(name="x", dtype="float32", shape=(None, 4))
@@ -40,15 +41,41 @@ def test_the_newest_layout_and_another_backend() -> None:
     )
 
 
-def test_weights_are_no_model() -> None:
+@pytest.mark.parametrize(
+    ("name", "format_"),
+    [
+        ("whole.h5", Format.HDF5),
+        ("whole_latest.h5", Format.HDF5),
+        ("hostile.h5", Format.HDF5),
+        ("weights.h5", Format.HDF5_WEIGHTS),
+        ("weights_keras3.h5", Format.HDF5_WEIGHTS),
+        ("other.h5", None),
+    ],
+)
+def test_what_a_file_is(name: str, format_: Format | None) -> None:
+    assert hdf5_format(HDF5 / name) is format_
+
+
+def test_a_damaged_file_counts_as_a_model(tmp_path: Path) -> None:
+    (tmp_path / "m.h5").write_bytes((HDF5 / "weights.h5").read_bytes()[:-100])
+    assert hdf5_format(tmp_path / "m.h5") is Format.HDF5  # reading it says what is wrong
+
+
+def test_who_wrote_weights() -> None:
+    assert inspect_hdf5_weights(HDF5 / "weights.h5").writer.keras == "2.11.0"
+    found = inspect_hdf5_weights(HDF5 / "weights_keras3.h5")
+    assert (found.writer.keras, found.signatures, found.notes) == (None, (), ())
+
+
+def test_what_an_embedding_looks_up() -> None:
+    assert inspect_hdf5(HDF5 / "embedding.h5").ranges == {"ids": (0.0, 100.0)}
+    assert inspect_hdf5(HDF5 / "whole.h5").ranges == {}
+
+
+def test_a_model_without_a_config() -> None:
     assert problem(HDF5 / "weights.h5") == (
-        ": is HDF5 with only the weights of a Keras 2.11.0 model: "
-        "it has no attribute `model_config`\n"
-        "  allowed: a whole model\n"
-        "  hint: save it with `model.save(...)`, not `model.save_weights(...)`"
+        ": the attribute `model_config` is not JSON\n  hint: copy or save the model again"
     )
-    assert not is_whole_model(HDF5 / "weights.h5")
-    assert is_whole_model(HDF5 / "whole.h5")
 
 
 @pytest.mark.parametrize("name", ["whole.h5", "whole_latest.h5", "userblock.h5"])
@@ -99,7 +126,9 @@ def test_a_config_that_is_no_json(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["whole.h5", "whole_latest.h5", "hostile.h5"])
+@pytest.mark.parametrize(
+    "name", ["whole.h5", "whole_latest.h5", "hostile.h5", "weights.h5", "weights_keras3.h5"]
+)
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -115,8 +144,7 @@ def test_damaged_files_raise_nothing_else(
     for position, value in changes:
         data[position % len(data)] = value
     path.write_bytes(data)
-    try:
-        found = inspect_hdf5(path)
-    except ModelError:
-        return
-    assert found.writer.tensorflow is None
+    assert hdf5_format(path) in (Format.HDF5, Format.HDF5_WEIGHTS, None)
+    for inspect in (inspect_hdf5, inspect_hdf5_weights):
+        with suppress(ModelError):
+            assert inspect(path).writer.tensorflow is None

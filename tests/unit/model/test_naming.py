@@ -22,6 +22,8 @@ from harness.model.naming import model_name
         ("/a/..hidden", "hidden"),
         ("/a/" + "x" * 300, "x" * 100),
         ("/a/$$$", "model"),
+        ("/a/flowers/model.ckpt-1000", "flowers-model.ckpt-1000"),
+        ("/a/flowers/ckpt-3", "flowers-ckpt-3"),
     ],
 )
 def test_folders(path: str, name: str) -> None:
@@ -33,5 +35,8 @@ def test_files_keep_their_suffix(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "model.h5").touch()
     (folder / "resnet.h5").touch()
+    (folder / "frozen_inference_graph.pb").touch()
     assert model_name(folder / "model.h5") == "task-h5-model.h5"
     assert model_name(folder / "resnet.h5") == "resnet.h5"
+    named = "task-h5-frozen_inference_graph.pb"
+    assert model_name(folder / "frozen_inference_graph.pb") == named

@@ -11,8 +11,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness.errors import ModelError
+from harness.model.detect import ACCEPTED
+from harness.model.loaders import loaders
 from harness.model.model import Format, Model, Tolerance
+from harness.model.protos import SavedModel
 from harness.model.reading import read_model
+from tests.support.checkpoint_files import Checkpoint
+from tests.support.graph_files import write_graph, write_meta_graph
 from tests.support.model_files import (
     FLOAT,
     HDF5,
@@ -150,10 +155,11 @@ def test_a_folders_model_yaml_serves_the_models_in_it(digits: Path) -> None:
     (digits / "model.yaml").write_text("path: savedmodel\nname: best\nseed: 9\nsignature: s\n")
     model = read_model(digits / "keras")
     assert (model.name, model.seed) == ("digits-keras", 9)
-    assert model.notes[1:] == (
+    assert model.notes == (
+        "signature 's' not used: a model in the format keras has none",
+        f"inputs.npz, expected.npz, labels.npz: taken from {digits}, the folder above the model's",
         f"model.yaml: taken from {digits}, the folder above the model's",
         f"name, path of {digits}/model.yaml not used: they are about its folder, not a path in it",
-        "signature 's' not used: a Keras model has none",
     )
     (digits / "model.yaml").write_text("path: savedmodel\nname: best\n")
     model = read_model(digits)
@@ -214,13 +220,14 @@ def test_a_damaged_model_and_its_arrays_come_together(digits: Path) -> None:
 
 
 def test_a_missing_path(tmp_path: Path) -> None:
-    allowed = "\n  allowed: a SavedModel directory, a .keras archive, a whole Keras model in HDF5"
+    allowed = f"\n  allowed: {ACCEPTED}"
     assert problems(tmp_path / "no") == "M: does not exist" + allowed
     (tmp_path / "link").symlink_to("no")
     assert problems(tmp_path / "link") == "M: is a link that leads nowhere" + allowed
     (tmp_path / "ckpt-1.index").write_bytes(b"")
     assert problems(tmp_path / "ckpt-1") == (
-        "M: is the prefix of a TensorFlow checkpoint, not one of the accepted formats" + allowed
+        "M.index: is damaged: it is cut off\n"
+        "  hint: copy all files of the checkpoint: PREFIX.index and every PREFIX.data-..."
     )
 
 
@@ -311,15 +318,219 @@ def test_a_shard_that_is_only_a_pointer(tmp_path: Path) -> None:
     )
 
 
+NO_BUILD = (
+    "loading will fail: these are weights only, and there is no build.py whose `build_model()` "
+    "makes the model they belong to"
+)
+
+
+@pytest.mark.parametrize("name", ["weights.h5", "weights_keras3.h5"])
+def test_weights_and_the_code_that_makes_their_model(tmp_path: Path, name: str) -> None:
+    folder = tmp_path / "flowers"
+    folder.mkdir()
+    shutil.copy(HDF5 / name, folder)
+    np.savez(folder / "inputs.npz", image=np.zeros((1, 4), np.float32))
+    model = read_model(folder)
+    assert (model.name, model.format, model.path) == (
+        "flowers",
+        Format.HDF5_WEIGHTS,
+        folder / name,
+    )
+    assert (model.signatures, model.notes, model.code.build) == ((), (NO_BUILD,), None)
+    (folder / "build.py").write_text("def build_model(): ...")
+    built = read_model(folder)
+    assert (built.notes, built.code.build) == ((), folder / "build.py")
+    assert built.digest != model.digest
+
+
+def test_a_checkpoint(tmp_path: Path) -> None:
+    Checkpoint(objects=b"", shards=2).write(tmp_path / "m", "ckpt-7")
+    model = read_model(tmp_path / "m" / "ckpt-7")
+    assert (model.name, model.format) == ("m-ckpt-7", Format.CHECKPOINT)
+    assert (model.path, model.prefix) == (tmp_path / "m", "ckpt-7")
+    assert (model.name_based, model.notes) == (False, (NO_BUILD,))
+    assert loaders(model, "2.15.1", ()) == ("train.Checkpoint", "load_weights")
+    Checkpoint().write(tmp_path / "named")
+    named = read_model(tmp_path / "named")
+    assert named.name_based
+    assert loaders(named, "1.15.5", ()) == ("train.Saver",)
+
+
+def test_the_digest_of_a_checkpoint_is_of_its_own_files(tmp_path: Path) -> None:
+    Checkpoint(shards=2).write(tmp_path, "m-1")
+    seen = {digest(tmp_path / "m-1")}
+    Checkpoint().write(tmp_path, "m-2")
+    (tmp_path / "checkpoint").write_text('model_checkpoint_path: "m-2"')
+    (tmp_path / "m-1.data-00000-of-00001").write_bytes(b"x")
+    seen.add(digest(tmp_path / "m-1"))  # a shard more: somebody's mistake, but a change
+    assert len(seen) == 2
+    (tmp_path / "m-1.data-00000-of-00001").unlink()
+    write_meta_graph(tmp_path / "m-1.meta")
+    seen.add(digest(tmp_path / "m-1"))
+    assert len(seen) == 3
+
+
+def test_a_checkpoint_with_its_graph(tmp_path: Path) -> None:
+    Checkpoint().write(tmp_path / "m", "model")
+    write_meta_graph(tmp_path / "m" / "model.meta")
+    model = read_model(tmp_path / "m")
+    assert (model.name, model.format, model.prefix) == ("m", Format.META_GRAPH, "model")
+    assert (model.feeds, model.fetches) == ({"x": "x:0"}, {"pred": "pred:0"})
+    assert (model.signature, model.writer.tensorflow) == (None, "1.15.0")
+    (tmp_path / "m" / "model.yaml").write_text("format: checkpoint")
+    assert read_model(tmp_path / "m").format is Format.CHECKPOINT
+
+
+def test_a_checkpoint_with_signatures(tmp_path: Path) -> None:
+    Checkpoint().write(tmp_path, "m")
+    x, pred = {"x": (FLOAT, [-1, 4])}, {"pred": (FLOAT, [-1, 1])}
+    write_meta_graph(tmp_path / "m.meta", signatures={"a": (x, pred), "b": (x, pred)})
+    assert problems(tmp_path) == (
+        "M/m: has 2 signatures and none is called serving_default\n"
+        "  allowed: a, b\n"
+        "  hint: name one in model.yaml (`signature:`)"
+    )
+    (tmp_path / "model.yaml").write_text("signature: b")
+    model = read_model(tmp_path)
+    assert (model.signature, model.feeds, model.fetches) == ("b", {"x": "x:0"}, {"pred": "pred:0"})
+
+
+def test_a_frozen_graph(tmp_path: Path) -> None:
+    write_graph(tmp_path / "flowers" / "frozen_graph.pb")
+    (tmp_path / "flowers" / "model.yaml").write_text(
+        "inputs: {image: {tensor: x, shape: [2, 4], range: [0, 1]}}\n"
+        "outputs: {probability: {tensor: 'scores:0'}}\n"
+        "tolerances: {probability: {atol: 1e-3}}\n"
+    )
+    np.savez(tmp_path / "flowers" / "inputs.npz", image=np.zeros((2, 4), np.float32))
+    np.savez(tmp_path / "flowers" / "expected.npz", probability=np.zeros((2, 3), np.float32))
+    model = read_model(tmp_path / "flowers")
+    assert model.format is Format.GRAPH_DEF
+    assert (model.feeds, model.fetches) == ({"image": "x:0"}, {"probability": "scores:0"})
+    assert (model.dimensions, model.ranges) == ({"image": (2, 4)}, {"image": (0.0, 1.0)})
+    assert model.notes == ()
+    np.savez(tmp_path / "flowers" / "inputs.npz", image=np.zeros((2, 4)))
+    assert problems(tmp_path / "flowers").startswith(
+        "M/inputs.npz: input 'image' has another type: image float64 [2, 4]"
+    )
+
+
+def test_the_range_of_indices_is_known(tmp_path: Path) -> None:
+    shutil.copy(HDF5 / "embedding.h5", tmp_path)
+    assert read_model(tmp_path).ranges == {"ids": (0.0, 100.0)}
+    (tmp_path / "model.yaml").write_text("inputs: {ids: {range: [1, 20]}}")
+    assert read_model(tmp_path).ranges == {"ids": (1.0, 20.0)}
+
+
+def test_everything_that_model_yaml_says_of_loading(tmp_path: Path) -> None:
+    folder = write_saved_model(tmp_path / "m", tags=("serve", "gpu"))
+    (folder / "model.yaml").write_text(
+        "tags: [serve, gpu]\nloaders: [session, TFSMLayer]\n"
+        "inputs: {image: {tensor: 'x:0'}}\noutputs: {y: {tensor: 'y:0'}}\n"
+    )
+    model = read_model(folder)
+    assert model.tags == ("serve", "gpu")
+    assert model.loaders == ("session", "TFSMLayer")
+    assert loaders(model, "2.15.1", ()) == ("session", "TFSMLayer")
+    assert model.notes == (
+        "inputs.image.tensor, outputs.y not used: a model in the format saved_model is not called "
+        "by its tensors",
+    )
+
+
+def test_a_loader_that_does_not_read_the_format(tmp_path: Path) -> None:
+    write_keras(tmp_path / "m.keras")
+    (tmp_path / "model.yaml").write_text("tags: [serve]\nloaders: [keras.load_model, session]")
+    assert problems(tmp_path) == (
+        "M/model.yaml:2 loaders[1]: session does not read a model in the format keras\n"
+        "  allowed: keras.load_model, keras.load_model.compiled, tf_keras.load_model, load_weights"
+    )
+    (tmp_path / "model.yaml").write_text("tags: [serve]")
+    assert read_model(tmp_path).notes == (
+        "tags serve not used: a model in the format keras has none",
+    )
+
+
+def test_a_saved_model_without_a_signature_that_keras_can_call(tmp_path: Path) -> None:
+    folder = write_saved_model(tmp_path / "m", {})
+    message = SavedModel.FromString((folder / "saved_model.pb").read_bytes())
+    objects = message.meta_graphs[0].object_graph_def
+    objects.nodes.add().user_object.identifier = b"_tf_keras_model"
+    (folder / "saved_model.pb").write_bytes(message.SerializeToString())
+    model = read_model(folder)
+    assert (model.keras, model.signature) == (True, None)
+    assert loaders(model, "2.15.1", ()) == ("keras.load_model",)
+    assert model.notes == ("it has no signature: only Keras can call it, by keras.load_model",)
+    (folder / "model.yaml").write_text("signature: serving_default")
+    assert problems(folder).startswith("M: has no signature, so nothing to call")
+    write_saved_model(folder, {})
+    (folder / "model.yaml").write_text("loaders: [keras.load_model]")
+    assert read_model(folder).loaders == ("keras.load_model",)
+
+
+def preprocessed(folder: Path) -> Path:
+    write_keras(folder / "model.keras", functional("image"))
+    np.savez(folder / "raw.npz", photo=np.zeros((2, 9), np.uint8))
+    (folder / "preprocess.py").write_text("def preprocess(raw): ...")
+    return folder
+
+
+def test_raw_inputs_and_what_prepares_them(tmp_path: Path) -> None:
+    folder = preprocessed(tmp_path / "m")
+    model = read_model(folder)
+    assert (model.raw, model.inputs) == (folder / "raw.npz", None)
+    assert model.code.preprocess == folder / "preprocess.py"
+    assert model.preprocesses
+    np.savez(folder / "inputs.npz", image=np.zeros((2, 4), np.float32))
+    assert read_model(folder).inputs == folder / "inputs.npz"
+    np.savez(folder / "raw.npz", photo=np.array([{}]))
+    assert problems(folder).startswith("M/raw.npz: array 'photo' holds Python objects")
+
+
+def test_raw_inputs_that_nothing_takes(tmp_path: Path) -> None:
+    folder = preprocessed(tmp_path / "m")
+    (folder / "preprocess.py").unlink()
+    assert problems(folder) == (
+        "M/raw.npz: is there, but no preprocess.py that takes it\n"
+        "  allowed: a preprocess.py with `preprocess(raw)`, which returns the model's inputs\n"
+        "  hint: without preprocessing, call what the model is fed inputs.npz"
+    )
+
+
+def test_preprocessing_without_raw_inputs_is_not_run(tmp_path: Path) -> None:
+    folder = preprocessed(tmp_path / "m")
+    (folder / "raw.npz").unlink()
+    model = read_model(folder)
+    assert (model.raw, model.preprocesses) == (None, False)
+    assert model.notes == ("preprocess.py is not run: there is no raw.npz to give it",)
+
+
+def test_code_and_what_was_captured_beside_the_arrays(digits: Path) -> None:
+    for name in ("build.py", "custom_objects.py", "captured.json"):
+        (digits / name).write_text("{}")
+    model = read_model(digits / "keras")
+    assert model.code.build == digits / "build.py"
+    assert model.code.custom_objects == digits / "custom_objects.py"
+    assert model.captured == digits / "captured.json"
+    before = model.digest
+    (digits / "captured.json").write_text("[]")
+    assert read_model(digits / "keras").digest == before
+    (digits / "keras" / "captured.json").write_text("{}")
+    assert read_model(digits / "keras").captured == digits / "keras" / "captured.json"
+
+
 def seed_bytes() -> dict[str, bytes]:
     with TemporaryDirectory() as name:
         folder = Path(name)
         write_saved_model(folder, {"s": ({"x": (FLOAT, [-1, 3])}, {"y": (FLOAT, [2])})})
         write_keras(folder / "m.keras")
+        write_graph(folder / "m.pb")
         return {
             "saved_model.pb": (folder / "saved_model.pb").read_bytes(),
             "m.keras": (folder / "m.keras").read_bytes(),
             "m.h5": (HDF5 / "whole.h5").read_bytes(),
+            "weights.h5": (HDF5 / "weights.h5").read_bytes(),
+            "m.pb": (folder / "m.pb").read_bytes(),
         }
 
 

@@ -77,7 +77,9 @@ def test_the_graph_for_serving_is_taken(tmp_path: Path) -> None:
 
 def test_an_only_graph_needs_no_tag(tmp_path: Path) -> None:
     folder = write_saved_model(tmp_path / "m", {"default": (IMAGE, PROBABILITIES)}, tags=())
-    assert inspect_saved_model(folder).signatures[0].name == "default"
+    found = inspect_saved_model(folder)
+    assert found.signatures[0].name == "default"
+    assert found.tags == ()
 
 
 def test_several_graphs_and_none_to_serve(tmp_path: Path) -> None:
@@ -87,8 +89,43 @@ def test_several_graphs_and_none_to_serve(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(message.SerializeToString())
     assert problems(tmp_path) == (
         "M/saved_model.pb: holds 2 graphs and none is tagged `serve`; tags: gpu, train; (none)\n"
-        "  hint: save the model with the tag `serve`"
+        "  hint: name one's tags in model.yaml (`tags:`)"
     )
+
+
+def test_the_graph_that_is_told_by_its_tags(tmp_path: Path) -> None:
+    message = SavedModel()
+    add_graph(message, {"t": ({}, {})}, tags=("train", "gpu"), variables=False)
+    add_graph(message, {"s": ({}, {})}, tags=("serve",), variables=False)
+    (tmp_path / "saved_model.pb").write_bytes(message.SerializeToString())
+    found = inspect_saved_model(tmp_path, ["gpu", "train"])
+    assert [signature.name for signature in found.signatures] == ["t"]
+    assert found.tags == ("gpu", "train")
+    assert inspect_saved_model(tmp_path).tags is None
+    with pytest.raises(ModelError) as caught:
+        inspect_saved_model(tmp_path, ["train"])
+    assert str(caught.value) == (
+        f"{tmp_path}/saved_model.pb: holds no graph tagged train\n  allowed: gpu, train; serve"
+    )
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "of_keras"),
+    [
+        ((b"_tf_keras_sequential", b"_generic_user_object"), True),
+        ((b"_generic_user_object", b"_tf_keras_layer"), False),
+        ((), False),
+    ],
+)
+def test_whether_keras_wrote_it(
+    tmp_path: Path, identifiers: tuple[bytes, ...], of_keras: bool
+) -> None:
+    message = SavedModel()
+    graph = add_graph(message, {"s": ({}, {})}, variables=False)
+    for identifier in identifiers:
+        graph.object_graph_def.nodes.add().user_object.identifier = identifier
+    (tmp_path / "saved_model.pb").write_bytes(message.SerializeToString())
+    assert inspect_saved_model(tmp_path).keras is of_keras
 
 
 def test_no_graph(tmp_path: Path) -> None:

@@ -5,8 +5,15 @@ from pathlib import Path
 import pytest
 
 from harness.errors import ModelError
+from harness.model.loaders import LOADERS
 from harness.model.model import Format
-from harness.model.settings import InputSettings, Settings, ToleranceSettings, load_settings
+from harness.model.settings import (
+    InputSettings,
+    OutputSettings,
+    Settings,
+    ToleranceSettings,
+    load_settings,
+)
 
 
 def load(tmp_path: Path, text: str) -> Settings:
@@ -28,10 +35,14 @@ format: saved_model
 path: export/1
 name: my-model_2.0
 signature: serving_default
+tags: [serve, gpu]
+loaders: [session, saved_model.load]
 seed: 7
 batch_size: 2
 inputs:
-  x: {shape: [2, 3], range: [-1, 1e2]}
+  x: {tensor: "a/x:0", shape: [2, 3], range: [-1, 1e2]}
+outputs:
+  z: {tensor: softmax}
 tolerances:
   y: {atol: 1e-5}
   "*": {rtol: 0}
@@ -43,9 +54,14 @@ requirements: ["tensorflow-text>=2.8; python_version<'3.9'", scipy]
         path="export/1",
         name="my-model_2.0",
         signature="serving_default",
+        tags=("serve", "gpu"),
+        loaders=("session", "saved_model.load"),
         seed=7,
         batch_size=2,
-        inputs={"x": InputSettings(shape=(2, 3), range=[-1, 100])},  # type: ignore[arg-type]
+        inputs={
+            "x": InputSettings(tensor="a/x:0", shape=(2, 3), range=[-1, 100])  # type: ignore[arg-type]
+        },
+        outputs={"z": OutputSettings(tensor="softmax")},
         tolerances={"y": ToleranceSettings(atol=1e-5), "*": ToleranceSettings(rtol=0)},
         requirements=("tensorflow-text>=2.8; python_version<'3.9'", "scipy"),
     )
@@ -78,11 +94,12 @@ requirements:
 """
     assert problems(tmp_path, text) == (
         "model.yaml:1 fromat: unknown key\n"
-        "  allowed: format, path, name, signature, seed, batch_size, inputs, tolerances, "
-        "requirements\n"
+        "  allowed: format, path, name, signature, tags, loaders, seed, batch_size, inputs, "
+        "outputs, tolerances, requirements\n"
         "  hint: did you mean 'format'?\n"
         "model.yaml:2 format: 'h5' is not a format\n"
-        "  allowed: saved_model, keras, hdf5\n"
+        "  allowed: saved_model, keras, hdf5, hdf5_weights, checkpoint, meta_graph, graph_def, "
+        "tflite\n"
         "  hint: did you mean 'hdf5'?\n"
         "model.yaml:3 path: '../other' is not below model.yaml\n"
         "  allowed: paths relative to model.yaml's folder\n"
@@ -95,7 +112,7 @@ requirements:
         "model.yaml:9 inputs.x.shape[1]: 'three' is out of range\n"
         "  allowed: whole numbers from 1 to 2147483647\n"
         "model.yaml:10 inputs.x.rang: unknown key\n"
-        "  allowed: shape, range\n"
+        "  allowed: tensor, shape, range\n"
         "  hint: did you mean 'range'?\n"
         "model.yaml:11 inputs.x.range: a list is not a range\n"
         "  allowed: [low, high] with low below high\n"
@@ -130,8 +147,8 @@ def test_tolerances_that_are_none(tmp_path: Path, value: str) -> None:
 def test_not_a_mapping(tmp_path: Path) -> None:
     assert problems(tmp_path, "- a\n") == (
         "model.yaml: is not a mapping of keys to values\n"
-        "  allowed: format, path, name, signature, seed, batch_size, inputs, tolerances, "
-        "requirements"
+        "  allowed: format, path, name, signature, tags, loaders, seed, batch_size, inputs, "
+        "outputs, tolerances, requirements"
     )
 
 
@@ -153,3 +170,39 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "model.yaml").symlink_to("/etc/passwd")
     with pytest.raises(ModelError, match=r"model\.yaml: is a symbolic link, not a file"):
         load_settings(tmp_path / "model.yaml")
+
+
+def test_loaders_tags_and_tensors_that_are_none(tmp_path: Path) -> None:
+    text = """tags: []
+loaders: [sesion, session, session]
+inputs: {x: {tensor: ":0"}}
+outputs:
+  a: {}
+  b: {tensor: "a b"}
+  c: {tensr: "a:0"}
+"""
+    loaders = ", ".join(LOADERS)
+    assert problems(tmp_path, text) == (
+        "model.yaml:2 loaders[2]: 'session' is there already: model.yaml:2 loaders[1]\n"
+        "  hint: keep one of them\n"
+        "model.yaml:1 tags: is empty\n"
+        "  allowed: at least one\n"
+        "model.yaml:2 loaders[0]: 'sesion' is not a loader\n"
+        f"  allowed: {loaders}\n"
+        "  hint: did you mean 'session'?\n"
+        "model.yaml:3 inputs.x.tensor: ':0' names no tensor\n"
+        "  allowed: NODE:INDEX such as dense/Softmax:0, or NODE\n"
+        "model.yaml:5 outputs.a: the key 'tensor' is missing\n"
+        "model.yaml:6 outputs.b.tensor: 'a b' names no tensor\n"
+        "  allowed: NODE:INDEX such as dense/Softmax:0, or NODE\n"
+        "model.yaml:7 outputs.c: the key 'tensor' is missing\n"
+        "model.yaml:7 outputs.c.tensr: unknown key\n"
+        "  allowed: tensor\n"
+        "  hint: did you mean 'tensor'?"
+    )
+
+
+def test_an_empty_tag(tmp_path: Path) -> None:
+    assert problems(tmp_path, 'tags: [serve, ""]') == (
+        "model.yaml:1 tags[1]: '' is not a tag\n  allowed: texts such as serve"
+    )
