@@ -12,6 +12,7 @@ from harness.cell import Cell, Flags, Platform, Value
 from harness.observation import Ending, EnvironmentFacts, Stage
 
 __all__ = [
+    "Attempt",
     "CellFailure",
     "Engine",
     "Environment",
@@ -82,29 +83,38 @@ class Environment(Value):
     log: str = Field(default="", repr=False)
 
 
+class Attempt(Value):
+    """One process of a run: one model, read by one loader."""
+
+    name: str
+    """Its folder below `Run.out`; unique in the run, `[a-z0-9-]+`."""
+    request: str
+    """What the probe is told, as JSON. It names the model `{model}` and the folder of `files`
+    `{files}`: the engine replaces them by the paths the run sees."""
+    model: Path
+    """The model's folder or file."""
+    files: dict[str, Path] = Field(default_factory=dict)
+    """What lies beside the model, by the name the run sees it under: `inputs.npz`, `build.py`."""
+
+
 class Run(Value):
-    """One probe run that is asked for."""
+    """Attempts in one environment that share a start of TensorFlow, one after the other."""
 
     cell: str
     sweep: str
     probe: Path
     """`probe.py`; the folder it is in is seen read-only by the run."""
-    request: str
-    """Text of `request.json`. It names the model `{model}` and the folder of inputs `{inputs}`:
-    the engine replaces them by the paths the run sees."""
-    model: Path
-    """The model's folder or file."""
-    inputs: Path | None
-    """Folder with `inputs.npz` or None."""
+    attempts: tuple[Attempt, ...] = Field(min_length=1)
     out: Path
-    """Empty folder, exists; what the probe writes lands here."""
+    """Empty folder, exists; what an attempt writes lands in the folder of its name below."""
     flags: Flags
     limits: Limits
+    """Of each attempt; the first one's time holds the start of TensorFlow too."""
     gpu: bool = False
 
 
 class RunOutcome(Value):
-    """How a run ended, seen from outside. What the probe itself wrote is in `Run.out`."""
+    """How an attempt ended, seen from outside. What it wrote itself is in its folder."""
 
     ending: Ending
     """`completed` only says that the process ended with status 0."""
@@ -142,8 +152,12 @@ class Engine(Protocol):
     def build(self, cell: Cell, lock: Lock, progress: Progress) -> Environment | CellFailure:
         """Make the environment of `lock`, or return the one that is there."""
 
-    def run(self, environment: Environment, run: Run, progress: Progress) -> RunOutcome:
-        """Run the probe once; returns when nothing of it is left running."""
+    def run(self, environment: Environment, run: Run, progress: Progress) -> tuple[RunOutcome, ...]:
+        """Run every attempt in a process of its own and return how each ended, in their order.
+
+        An attempt that breaks a limit, crashes or hangs costs itself only: those after it run
+        afresh. Returns when nothing of them is left running.
+        """
 
     def stop(self) -> None:
         """End everything in flight; the calls it interrupts return `infrastructure`."""

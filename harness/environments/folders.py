@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 import tempfile
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,15 @@ from pathlib import Path
 
 from harness.environments.owner import LABEL, is_orphan, owner
 
-__all__ = ["abandoned_folders", "locked", "private_folder", "remove_folder", "tree_bytes"]
+__all__ = [
+    "abandoned_folders",
+    "locked",
+    "private_folder",
+    "remove_folder",
+    "remove_tree",
+    "tree_bytes",
+    "unlock",
+]
 
 _OWNER_FILE = "owner"
 _PATIENCE_SECONDS = 0.2
@@ -31,7 +40,7 @@ def private_folder() -> Iterator[Path]:
         (folder / _OWNER_FILE).write_text(owner())
         yield folder
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        remove_tree(folder)
 
 
 def abandoned_folders() -> tuple[Path, ...]:
@@ -81,6 +90,24 @@ def tree_bytes(folder: Path) -> int:
                 seen.add((status.st_dev, status.st_ino))
                 total += status.st_size
     return total
+
+
+def unlock(path: Path) -> None:
+    """Let this user list and change a folder that was locked by its modes; not what is below it.
+
+    Nothing happens to files, links and what another user owns.
+    """
+    if path.is_dir() and not path.is_symlink():
+        with suppress(OSError):
+            path.chmod(path.stat().st_mode | stat.S_IRWXU)
+
+
+def remove_tree(folder: Path) -> None:
+    """Remove `folder` with all that a run may have made in it, as far as this user can."""
+    for parent, names, _ in os.walk(folder):
+        for name in names:
+            unlock(Path(parent, name))
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def remove_folder(folder: Path) -> str | None:

@@ -15,7 +15,7 @@ from harness.cell import Cell, Platform, Value
 from harness.environments.engine import CellFailure, Lock, Progress
 from harness.environments.interpreters import Interpreter
 from harness.environments.lockfile import lock_digest, locked_packages
-from harness.environments.resolver import Answer, cut_off, resolve_once, wanted
+from harness.environments.resolver import Answer, cut_off, overrides, resolve_once, wanted
 from harness.environments.uv import uv_version
 from harness.files import write_atomically
 from harness.observation import Ending, Stage
@@ -55,7 +55,7 @@ def resolve(
         ValueError: a requirement is not just a package with versions; no such text reaches uv.
     """
     lines = wanted(cell, requirements)
-    stem = _key(cell, lines, interpreter, platform)
+    stem = _key(cell, (*lines, *overrides(cell)), interpreter, platform)
     now = datetime.now(UTC)
     path = locks_directory() / _file_name(stem, cell, now)
     if not refresh and (kept := _read(path)) is not None:

@@ -18,7 +18,7 @@ from harness.environments.uv import run_uv
 from harness.environments.uv_failures import NO_DATES, RETRIED, classify
 from harness.observation import Ending, Stage
 
-__all__ = ["MARGIN", "Answer", "cut_off", "date_options", "resolve_once", "wanted"]
+__all__ = ["MARGIN", "Answer", "cut_off", "date_options", "overrides", "resolve_once", "wanted"]
 
 MARGIN = timedelta(days=30)
 """How long after its release a TensorFlow's dependencies are looked at. Measured over 24 releases
@@ -80,7 +80,22 @@ def wanted(cell: Cell, requirements: tuple[str, ...]) -> tuple[str, ...]:
         raise ValueError(f"{cell.id} has no distribution to resolve")
     for requirement in requirements:
         _check(requirement)
-    return (cell.distribution.requirement, *requirements, *_pins(cell))
+    pins = () if cell.pins.constraints else overrides(cell)
+    return (cell.distribution.requirement, *requirements, *pins)
+
+
+def overrides(cell: Cell) -> tuple[str, ...]:
+    """Return the pins of `cell`: for what is installed they replace what packages ask for.
+
+    A package that nothing asks for is not installed for the sake of an override.
+
+    Raises:
+        ValueError: a pin is more than a package name with a version.
+    """
+    pins = tuple(f"{name}=={version}" for name, version in cell.pins.packages.items())
+    for pin in pins:
+        _check(pin)
+    return pins
 
 
 def resolve_once(
@@ -129,7 +144,7 @@ def _compile(
     cell: Cell, lines: tuple[str, ...], target: tuple[str, ...], folder: Path
 ) -> Completed:
     # Relative names: uv copies them into the lock's comments.
-    (folder / _PINS).write_text("\n".join(_pins(cell)))
+    (folder / _PINS).write_text("\n".join(overrides(cell)))
     return run_uv(
         [
             *("pip", "compile", "--generate-hashes", "--no-header"),
@@ -148,13 +163,6 @@ def _foreign(cell: Cell, platform: Platform) -> tuple[str, ...]:
     target = _TARGETS[platform.system, platform.machine]
     own = ("--python", sys.executable)
     return (*own, "--python-version", cell.python, "--python-platform", target)
-
-
-def _pins(cell: Cell) -> tuple[str, ...]:
-    pins = tuple(f"{name}=={version}" for name, version in cell.pins.packages.items())
-    for pin in pins:
-        _check(pin)
-    return pins
 
 
 def _check(requirement: str) -> None:

@@ -13,11 +13,7 @@ from harness.environments.process import Completed, run_program
 from harness.network import ca_bundle, index_url
 from harness.paths import cache_directory
 
-__all__ = ["UV_CANNOT_COMPILE", "run_uv", "uv_cache", "uv_environment", "uv_program", "uv_version"]
-
-UV_CANNOT_COMPILE = frozenset({"3.6"})
-"""Pythons with which uv 0.13's `--compile-bytecode` fails (`py_compile.PycInvalidationMode` came
-with CPython 3.7)."""
+__all__ = ["run_uv", "uv_cache", "uv_environment", "uv_program", "uv_version"]
 
 # The user's uv settings that say how to reach an index. The others (UV_EXCLUDE_NEWER, UV_PYTHON,
 # UV_OVERRIDE, UV_RESOLUTION, ...) would change what a lock holds without being part of the cell.

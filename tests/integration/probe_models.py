@@ -1,4 +1,4 @@
-"""Makes small models with the TensorFlow it runs under; called like the probe: `--out DIR`."""
+"""Makes small models with the TensorFlow it runs under: `probe_models.py DIR`."""
 
 import os
 import sys
@@ -8,6 +8,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf
+
+from probe_formats import make as make_formats
 
 KERAS = tf.keras
 VERSION = tuple(int(part) for part in tf.__version__.split(".")[:2])
@@ -46,11 +48,12 @@ def by_key():
     return KERAS.Model({"b": left, "a": right}, outputs)
 
 
-def misbehave(x):
-    """What the environment variable asks for, in an inference and not while loading."""
+def misbehave(x, how):
+    """What is asked for, in an inference and not while loading."""
     import os, sys, time  # noqa: E401, I001, PLC0415 - the function is saved without its module
 
-    how = os.environ.get("MISBEHAVE") if hasattr(x, "numpy") else None
+    if not hasattr(x, "numpy"):
+        return x
     if how == "abort":
         os.abort()
     if how == "hang":
@@ -138,14 +141,18 @@ def main(out):
     by_key().save(str(out / "by_key.h5"))
     if VERSION >= (2, 12):
         functional().save(str(out / "functional.keras"))
-    batch = KERAS.layers.Input((4,), name="x")
-    bad = KERAS.Model(batch, KERAS.layers.Lambda(misbehave, output_shape=(4,), name="bad")(batch))
-    bad.save(str(out / "bad.h5"))
+    for how in ("abort", "hang", "exit", "raise"):
+        batch = KERAS.layers.Input((4,), name="x")
+        bad = KERAS.layers.Lambda(
+            misbehave, output_shape=(4,), arguments={"how": how}, name="bad"
+        )
+        KERAS.Model(batch, bad(batch)).save(str(out / (how + ".h5")))
     module = Everything()
     signatures = {"serving_default": module.everything, "any_shape": module.any_shape}
     tf.saved_model.save(module, str(out / "everything"), signatures=signatures)
     old_graph(str(out / "old_graph"))
+    make_formats(out)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[sys.argv.index("--out") + 1]))
+    main(Path(sys.argv[1]))

@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tarfile
@@ -22,13 +23,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from docker.transport.unixconn import UnixHTTPConnection
 
 from harness.cell import Cell, Device, Distribution, Resolution
 from harness.environments.docker import image_build, names
 from harness.environments.docker.archive import write_archive
 from harness.environments.docker.bases import Bases, movable_interpreter
 from harness.environments.docker.cli import Cli, find_cli
-from harness.environments.docker.daemon import Daemon, find_daemon
+from harness.environments.docker.daemon import Daemon
 from harness.environments.docker.engine import DockerEngine, connect
 from harness.environments.docker.host_slice import EPOCH, make_root
 from harness.environments.engine import CellFailure, Engine, Environment, Lock
@@ -43,6 +45,7 @@ from tests.integration.engine_contract import (
     silent,
     tiny_cell,
 )
+from tests.support.require import docker_daemon, missing
 from tests.support.servers import (
     Files,
     image_files,
@@ -59,18 +62,9 @@ BUILDERS = ("buildkit", "classic", "package")
 SOCKET = "/var/run/docker.sock"
 
 
-def required() -> bool:
-    return "docker" in os.environ.get("HARNESS_REQUIRE", "").split(",")
-
-
 @pytest.fixture(scope="session")
 def daemon() -> Daemon:
-    found = find_daemon()
-    if isinstance(found, str):
-        if required():
-            pytest.fail(f"HARNESS_REQUIRE names docker, and no daemon answers: {found}")
-        pytest.skip(f"no Docker daemon answers: {found}")
-    return found
+    return docker_daemon()
 
 
 def cli(builder: str) -> Cli:
@@ -85,7 +79,18 @@ def cli(builder: str) -> Cli:
                 return Cli(found.program, "classic")
             if found.builder == "buildkit":
                 return found
-    pytest.skip(f"no docker on the path builds with {builder}")
+    return missing(builder, f"no docker on the path builds with {builder}")
+
+
+def connect_or_close(self: UnixHTTPConnection) -> None:
+    """Connect as the docker package does, but leave no socket behind where that fails."""
+    self.sock = socket.socket(socket.AF_UNIX)
+    self.sock.settimeout(self.timeout)
+    try:
+        self.sock.connect(self.unix_socket)
+    except OSError:
+        self.sock.close()
+        raise
 
 
 @pytest.fixture(params=BUILDERS)
@@ -153,7 +158,9 @@ class TestDockerEngine(EngineContract):
                 "root": tried(lambda: open("/written", "w")),
                 "packages": tried(lambda: open(os.path.join(library, "x"), "w")),
                 "model": tried(lambda: open(os.path.join(REQUEST["model"], "x"), "w")),
-                "probe": tried(lambda: open(os.path.join(os.path.dirname(__file__), "x"), "w")),
+                "probe": tried(lambda: open(os.path.join(os.path.dirname(sys.argv[0]), "x"), "w")),
+                "files": tried(lambda: open(REQUEST["inputs"], "w")),
+                "beside": tried(lambda: open(OUT + ".x", "w")),
                 "uid": os.getuid(),
                 "capabilities": status["CapEff"].strip(),
                 "no new privileges": status["NoNewPrivs"].strip(),
@@ -167,7 +174,7 @@ class TestDockerEngine(EngineContract):
         assert seen.pop("uid") == (os.getuid() or 65534)
         assert seen.pop("network") in {"OSError", "TimeoutError"}
         assert seen.pop("first process") in {"docker-init", "tini", "catatonit"}
-        read_only = {"root", "packages", "model", "probe"}
+        read_only = {"root", "packages", "model", "probe", "files", "beside"}
         assert {seen.pop(place) for place in read_only} <= {"OSError", "PermissionError"}
         assert seen == {
             "interfaces": ["lo"],
@@ -178,23 +185,17 @@ class TestDockerEngine(EngineContract):
 
     def test_files_only_this_user_can_read_are_seen(self, probe: Probe) -> None:
         (probe.model / "model.txt").chmod(0o600)
-        (probe.inputs / "inputs.npz").chmod(0o600)
+        probe.inputs.chmod(0o600)
         probe.model.chmod(0o700)
         outcome = probe(
             """
             with open(os.path.join(REQUEST["model"], "model.txt")) as model:
-                with open(REQUEST["files"][0]) as inputs:
+                with open(REQUEST["inputs"]) as inputs:
                     save([model.read(), inputs.read(), REQUEST["model"]])
             """
         )
         assert outcome.ending is Ending.COMPLETED, outcome
-        assert probe.seen() == ["a model", "some inputs", "/model"]
-
-    def test_a_model_file_keeps_its_name(self, probe: Probe, tmp_path: Path) -> None:
-        probe.model = tmp_path / "a b.keras"
-        probe.model.write_text("weights")
-        probe("save([REQUEST['model'], open(REQUEST['model']).read()])")
-        assert probe.seen() == ["/model/a b.keras", "weights"]
+        assert probe.seen() == ["a model", "some inputs", "/models/only"]
 
     def test_a_model_that_is_gone_is_no_failure_of_the_model(
         self, probe: Probe, tmp_path: Path
@@ -240,6 +241,7 @@ class TestDockerEngine(EngineContract):
     ) -> None:
         if not Path(SOCKET).exists() or "DOCKER_HOST" in os.environ:
             pytest.skip("the daemon does not listen where this test can stand between")
+        monkeypatch.setattr(UnixHTTPConnection, "connect", connect_or_close)
         stand_in = tmp_path / "d.sock"
         with socket_proxy(stand_in, SOCKET) as proxy:
             monkeypatch.setenv("DOCKER_HOST", f"unix://{stand_in}")
@@ -247,7 +249,7 @@ class TestDockerEngine(EngineContract):
             probe = Probe(self.new_engine(), environment, tmp_path)
 
             def cut_when_it_runs() -> None:
-                while not (probe.out / "seen.json").exists():
+                while not (probe.out / "only" / "seen.json").exists():
                     time.sleep(0.05)
                 proxy.cut()
 
@@ -273,7 +275,7 @@ class TestDockerEngine(EngineContract):
             [sys.executable, "-c", _DOOMED, environment.model_dump_json(), tmp_path],
             cwd=Path(__file__).parents[2],
         )
-        started = tmp_path / "other" / "out" / "seen.json"
+        started = tmp_path / "other" / "out" / "only" / "seen.json"
         while not started.exists():
             assert harness.poll() is None
             time.sleep(0.05)
@@ -394,7 +396,7 @@ class TestBuilding:
             " os.listdir('/run'), os.listdir('/tmp')])"
         )
         assert outcome.ending is Ending.COMPLETED, outcome
-        version, cached, run, temporary = json.loads((tmp_path / "out/seen.json").read_text())
+        version, cached, run, temporary = json.loads((tmp_path / "out/only/seen.json").read_text())
         assert (version, temporary) == ("1.0", [])
         assert cached.startswith("/usr/local/lib/")
         assert set(run) <= {"lock", names.FOLDER.rpartition("/")[2]}
@@ -410,7 +412,7 @@ class TestBuilding:
     ) -> None:
         interpreter = movable_interpreter(python)
         if interpreter is None:
-            pytest.skip(f"no CPython {python} on this machine that can be moved")
+            missing(f"python{python}", f"no CPython {python} on this machine that can be moved")
         base = Bases(daemon, prefix="registry.invalid/").get(python, silent)
         assert isinstance(base, Base), base
         assert base.kind == "host-slice"

@@ -31,6 +31,7 @@ from tests.integration.engine_contract import (
     silent,
     tiny_cell,
 )
+from tests.support.require import missing
 
 TENSORFLOW = Cell(
     tensorflow="2.15.1",
@@ -101,7 +102,7 @@ class TestVenvEngine(EngineContract):
             [sys.executable, "-c", _DOOMED, environment.model_dump_json(), tmp_path],
             cwd=Path(__file__).parents[2],
         )
-        pid_file = tmp_path / "other" / "out" / "seen.json"
+        pid_file = tmp_path / "other" / "out" / "only" / "seen.json"
         while not pid_file.exists():
             assert harness.poll() is None
             time.sleep(0.05)
@@ -179,8 +180,8 @@ _DOOMED = textwrap.dedent(
 @pytest.mark.tensorflow
 def test_tensorflow_as_released_is_imported_and_reused(tmp_path: Path) -> None:
     engine = VenvEngine()
-    if engine.unobtainable(frozenset({TENSORFLOW.python})):
-        pytest.skip(f"no CPython {TENSORFLOW.python} here")
+    if why := engine.unobtainable(frozenset({TENSORFLOW.python})):
+        missing(f"python{TENSORFLOW.python}", str(why))
     environment = make(engine, TENSORFLOW)
     outcome = Probe(engine, environment, tmp_path)(
         """
@@ -191,7 +192,7 @@ def test_tensorflow_as_released_is_imported_and_reused(tmp_path: Path) -> None:
         timeout_seconds=300,
     )
     assert outcome.ending is Ending.COMPLETED, outcome
-    assert (tmp_path / "out" / "seen.json").read_text() == '["2.15.1", 6.0]'
+    assert (tmp_path / "out" / "only" / "seen.json").read_text() == '["2.15.1", 6.0]'
     again = make(engine, TENSORFLOW)
     assert again.reused
     assert again.identity == environment.identity
@@ -200,11 +201,13 @@ def test_tensorflow_as_released_is_imported_and_reused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("python", ["3.6", "3.8", "3.13"])
 def test_pythons_of_every_era(python: str, tmp_path: Path) -> None:
     if find_interpreter(python) is None:
-        pytest.skip(f"no CPython {python} here")
+        missing(f"python{python}", f"no CPython {python} on this machine")
     engine = VenvEngine()
     environment = make(engine, tiny_cell(python=python))
     bytecode = list(Path(environment.location).rglob("six.*.pyc"))
     assert [path.suffix for path in bytecode] == [".pyc"]
     outcome = Probe(engine, environment, tmp_path)("import six; save(sys.version_info[:2])")
     assert outcome.ending is Ending.COMPLETED, outcome
-    assert (tmp_path / "out" / "seen.json").read_text() == str([int(n) for n in python.split(".")])
+    assert (tmp_path / "out" / "only" / "seen.json").read_text() == str(
+        [int(n) for n in python.split(".")]
+    )

@@ -1,16 +1,17 @@
-"""One probe run in a container: watched to its end, and how it ended."""
+"""Probe runs in containers: watched to their end, and how they ended."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
-from contextlib import closing, suppress
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
-import requests
 from docker.models.containers import Container
 
+from harness.environments.attempts import Attempts, attempts_of
 from harness.environments.docker.daemon import DOCKER_ERRORS, Daemon, explain
 from harness.environments.docker.sandbox import (
     container_arguments,
@@ -18,83 +19,144 @@ from harness.environments.docker.sandbox import (
     mounts,
     sandbox_user,
 )
+from harness.environments.ended import Ended, outcome_of
 from harness.environments.endings import ending_of
-from harness.environments.engine import Environment, Limits, Run, RunOutcome
-from harness.environments.folders import private_folder, tree_bytes
+from harness.environments.engine import Environment, Limits, Progress, Run, RunOutcome
+from harness.environments.folders import private_folder
 from harness.environments.log import BoundedLog
-from harness.environments.stopping import stopped_run
 from harness.observation import Ending
 
-__all__ = ["outcome_of", "run_in_container"]
+__all__ = ["outcome_of_attempt", "outcome_of_container", "run_in_containers"]
 
-_POLL_SECONDS = 0.3
+_ASK_SECONDS = 0.3
 _READER_SECONDS = 5.0
 
 
-def run_in_container(
+def run_in_containers(
     daemon: Daemon,
     environment: Environment,
     run: Run,
     *,
     cpus: frozenset[int],
     stopped: threading.Event,
-) -> RunOutcome:
-    """Run the probe once and return when its container is removed."""
+    progress: Progress,
+) -> tuple[RunOutcome, ...]:
+    """Run every attempt and return when the containers are removed.
+
+    One container, and another one after each attempt that broke its own.
+    """
+    foreign = sandbox_user(daemon)[1]
     try:
-        with private_folder() as folder:
-            container = daemon.client.containers.create(
-                **container_arguments(environment, run, mounts(daemon, run, folder)),
+        with (
+            attempts_of(run, foreign=foreign, stopped=stopped, progress=progress) as attempts,
+            private_folder() as folder,
+        ):
+            arguments = {
+                **container_arguments(environment, run),
                 **cpu_shares(daemon, run.limits, cpus),
-                user=sandbox_user(daemon)[0],
-            )
-            try:
-                return _watch(container, run, stopped)
-            finally:
-                with suppress(*DOCKER_ERRORS):  # else it is found by its label later
-                    container.remove(force=True, v=True)
+                "user": sandbox_user(daemon)[0],
+            }
+            while attempts.left:
+                _run_left(daemon, run, attempts, folder, arguments)
+            return attempts.outcomes
+    except OSError as error:
+        return (_infrastructure(error),) * len(run.attempts)
+
+
+def _run_left(
+    daemon: Daemon, run: Run, attempts: Attempts, folder: Path, arguments: dict[str, Any]
+) -> None:
+    try:
+        attempts.make_folders()
+        seen = mounts(daemon, run, attempts.left, folder)
+        with _started(daemon, {**arguments, "mounts": seen}, run.limits) as started:
+            attempts.watch(started)
     except DOCKER_ERRORS as error:
-        message = "stopped" if stopped.is_set() else explain(error)[1]
-        return RunOutcome(ending=Ending.INFRASTRUCTURE, message=message)
+        attempts.give_up(_infrastructure(error))
 
 
-def outcome_of(state: Mapping[str, Any], limits: Limits, written_bytes: int) -> RunOutcome:
+def _infrastructure(error: Exception) -> RunOutcome:
+    return RunOutcome(ending=Ending.INFRASTRUCTURE, message=explain(error)[1])
+
+
+def outcome_of_container(state: Mapping[str, Any], limits: Limits) -> RunOutcome:
     """Return the outcome of a container that ended by itself, from Docker's `State` of it."""
     status = int(state["ExitCode"])
-    if written_bytes >= limits.output_bytes:
-        return RunOutcome(
-            ending=Ending.OUTPUT_LIMIT,
-            exit_status=status,
-            message=f"wrote {written_bytes} bytes where {limits.output_bytes} are allowed",
-        )
-    if state["OOMKilled"] and status != 0:
-        message = f"needed more than the {limits.memory_bytes} bytes of memory that are allowed"
-        return RunOutcome(ending=Ending.OUT_OF_MEMORY, exit_status=status, message=message)
     outcome = ending_of(status)
-    if state["OOMKilled"]:  # a child of the probe's was killed, and the probe went on
+    return _with_memory(outcome, limits, oom_killed=bool(state["OOMKilled"]))
+
+
+def outcome_of_attempt(ended: Ended, limits: Limits) -> RunOutcome:
+    """Return the outcome of an attempt that nothing but itself ended."""
+    return _with_memory(outcome_of(ended), limits, oom_killed=bool(ended.oom_kills))
+
+
+def _with_memory(outcome: RunOutcome, limits: Limits, *, oom_killed: bool) -> RunOutcome:
+    if not oom_killed:
+        return outcome
+    if outcome.exit_status == 0:  # a child of the probe's was killed, and the probe went on
         message = "a process that the probe started was killed for want of memory"
         return outcome.model_copy(update={"message": message})
-    return outcome
+    message = f"needed more than the {limits.memory_bytes:,} bytes of memory that are allowed"
+    return RunOutcome(ending=Ending.OUT_OF_MEMORY, exit_status=outcome.exit_status, message=message)
 
 
-def _watch(container: Container, run: Run, stopped: threading.Event) -> RunOutcome:
-    """Start the container and return how it ended, ending it where it breaks a limit."""
-    log = BoundedLog()
-    started = time.monotonic()
-    container.start()
-    reader = threading.Thread(target=_read, args=(container, log), daemon=True)
-    reader.start()
-    broken: RunOutcome | None = None
-    while broken is None and _is_running(container):
-        broken = _broken(run, log, started, stopped)
-    if broken is not None:
-        with suppress(*DOCKER_ERRORS):  # it may have ended just now
-            container.kill()
-    seconds = time.monotonic() - started
-    reader.join(_READER_SECONDS)
-    container.reload()
-    written = tree_bytes(run.out) + log.total_bytes
-    outcome = broken or outcome_of(container.attrs["State"], run.limits, written)
-    return outcome.model_copy(update={"log": log.text(), "seconds": seconds})
+@contextmanager
+def _started(
+    daemon: Daemon, arguments: dict[str, Any], limits: Limits
+) -> Iterator[_StartedContainer]:
+    """Start a container; it is removed afterwards."""
+    container = daemon.client.containers.create(**arguments)
+    try:
+        container.start()
+        yield _StartedContainer(container, limits)
+    finally:
+        with suppress(*DOCKER_ERRORS):  # else it is found by its label later
+            container.remove(force=True, v=True)
+
+
+class _StartedContainer:
+    """A container in which the probe's parent runs."""
+
+    def __init__(self, container: Container, limits: Limits) -> None:
+        self.log = BoundedLog()
+        self._container = container
+        self._limits = limits
+        self._ended: RunOutcome | None = None
+        self._ask_at = time.monotonic() + _ASK_SECONDS
+        self._reader = threading.Thread(target=_read, args=(container, self.log), daemon=True)
+        self._reader.start()
+
+    def runs(self, seconds: float) -> bool:
+        """Wait for the end of what it prints; the daemon is asked at that, and now and then.
+
+        Raises:
+            DockerException and the others of `DOCKER_ERRORS`: the daemon does not answer.
+        """
+        self._reader.join(seconds)
+        if self._reader.is_alive() and time.monotonic() < self._ask_at:
+            return True
+        self._container.reload()
+        self._ask_at = time.monotonic() + _ASK_SECONDS
+        running = bool(self._container.attrs["State"]["Running"])
+        if running and not self._reader.is_alive():
+            time.sleep(seconds)
+        return running
+
+    def broken(self) -> RunOutcome | None:
+        return None  # the kernel holds it to its memory
+
+    def outcome(self, ended: Ended) -> RunOutcome:
+        return outcome_of_attempt(ended, self._limits)
+
+    def end(self) -> RunOutcome:
+        if self._ended is None:
+            with suppress(*DOCKER_ERRORS):  # it may have ended just now
+                self._container.kill()
+            self._reader.join(_READER_SECONDS)
+            self._container.reload()
+            self._ended = outcome_of_container(self._container.attrs["State"], self._limits)
+        return self._ended
 
 
 def _read(container: Container, log: BoundedLog) -> None:
@@ -103,32 +165,3 @@ def _read(container: Container, log: BoundedLog) -> None:
     with suppress(*ended), closing(container.logs(stream=True, follow=True)) as stream:
         for chunk in stream:
             log.add(chunk)
-
-
-def _is_running(container: Container) -> bool:
-    """Wait a moment for the end of the container; tell whether it still runs.
-
-    A daemon that went away and a wait that is over look the same, so the daemon is asked again.
-    """
-    try:
-        container.wait(timeout=_POLL_SECONDS)
-    except (requests.exceptions.ConnectionError, requests.exceptions.ReadTimeout):
-        container.reload()
-        return bool(container.attrs["State"]["Running"])
-    return False
-
-
-def _broken(
-    run: Run, log: BoundedLog, started: float, stopped: threading.Event
-) -> RunOutcome | None:
-    if stopped.is_set():
-        return stopped_run()
-    limits = run.limits
-    if time.monotonic() - started > limits.timeout_seconds:
-        message = f"still running after {limits.timeout_seconds:g} seconds"
-        return RunOutcome(ending=Ending.TIMEOUT, message=message)
-    written = tree_bytes(run.out) + log.total_bytes
-    if written > limits.output_bytes:
-        message = f"wrote {written} bytes where {limits.output_bytes} are allowed"
-        return RunOutcome(ending=Ending.OUTPUT_LIMIT, message=message)
-    return None

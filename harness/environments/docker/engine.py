@@ -18,7 +18,7 @@ from harness.environments.docker.clean import (
     remove_own_stage_containers,
 )
 from harness.environments.docker.cli import Cli, find_cli
-from harness.environments.docker.containers import run_in_container
+from harness.environments.docker.containers import run_in_containers
 from harness.environments.docker.daemon import (
     DOCKER_ERRORS,
     Daemon,
@@ -145,14 +145,13 @@ class DockerEngine:
         except DOCKER_ERRORS as error:
             return daemon_failure(error)
 
-    def run(self, environment: Environment, run: Run, progress: Progress) -> RunOutcome:
-        """Run the probe once; returns when nothing of it is left running."""
+    def run(self, environment: Environment, run: Run, progress: Progress) -> tuple[RunOutcome, ...]:
+        """Run every attempt; returns when nothing of them is left running."""
         if self._stopped.is_set():
-            return stopped_run()
-        progress("running")
+            return (stopped_run(),) * len(run.attempts)
         with self._cpus.reserve(run.limits.cpus) as cpus:
-            return run_in_container(
-                self._daemon, environment, run, cpus=cpus, stopped=self._stopped
+            return run_in_containers(
+                self._daemon, environment, run, cpus=cpus, stopped=self._stopped, progress=progress
             )
 
     def stop(self) -> None:

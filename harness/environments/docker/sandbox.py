@@ -11,9 +11,10 @@ from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
 from harness.environments.docker import names
 from harness.environments.docker.daemon import Daemon
-from harness.environments.engine import Environment, Limits, Run
+from harness.environments.engine import Attempt, Environment, Limits, Run
+from harness.environments.given import Given
 from harness.environments.owner import owner
-from harness.environments.request import fill_request
+from harness.environments.request import Places, requests_text
 from harness.environments.variables import probe_variables
 
 __all__ = ["container_arguments", "cpu_shares", "mounts", "sandbox_user", "visible"]
@@ -41,8 +42,8 @@ def sandbox_user(daemon: Daemon) -> tuple[str, bool]:
     return (f"{os.getuid()}:{os.getgid()}", daemon.has("userns"))
 
 
-def container_arguments(environment: Environment, run: Run, seen: list[Mount]) -> dict[str, Any]:
-    """Return the arguments of `containers.create` that follow from `run` alone.
+def container_arguments(environment: Environment, run: Run) -> dict[str, Any]:
+    """Return the arguments of `containers.create` that are the same for all attempts of `run`.
 
     No network, no capability, no new privileges, nothing writable but `/out` and a `/tmp` in
     memory; an init, without which a process that aborts shows the wrong status.
@@ -54,7 +55,7 @@ def container_arguments(environment: Environment, run: Run, seen: list[Mount]) -
         "entrypoint": ["python"],
         "command": [
             f"/probe/{run.probe.name}",
-            *("--request", "/request/request.json", "--out", "/out"),
+            *("--requests", "/request/requests.json", "--out", "/out"),
         ],
         "working_dir": "/tmp",  # noqa: S108
         "environment": variables | (_CAPABILITIES if run.gpu else {}),
@@ -64,7 +65,6 @@ def container_arguments(environment: Environment, run: Run, seen: list[Mount]) -
             names.CELL: run.cell,
             names.SWEEP: run.sweep,
         },
-        "mounts": seen,
         "init": True,
         "network_mode": "none",
         "read_only": True,
@@ -86,13 +86,16 @@ def container_arguments(environment: Environment, run: Run, seen: list[Mount]) -
 
 
 def visible(path: Path, copy: Path, *, foreign: bool) -> Path:
-    """Return `path` if the run's user can read all of it, else `copy`, filled with a readable copy.
+    """Return `path` if the run's user can read all of it, else `copy`, made where it is not there.
 
     `foreign`: that user is another than this process's. Unreadable files would look like a model
     that fails.
     """
     if not foreign or all(_is_open(entry) for entry in (path, *path.rglob("*"))):
         return path
+    if copy.exists():
+        return copy
+    copy.parent.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         shutil.copytree(path, copy, symlinks=True)
     else:
@@ -108,37 +111,49 @@ def _is_open(entry: Path) -> bool:
     return entry.is_symlink() or entry.stat().st_mode & needed == needed
 
 
-def mounts(daemon: Daemon, run: Run, folder: Path) -> list[Mount]:
-    """Return what the run sees of this machine, all read-only but `/out`.
+def mounts(daemon: Daemon, run: Run, attempts: tuple[Attempt, ...], folder: Path) -> list[Mount]:
+    """Return what a run of `attempts` sees of this machine, all read-only but `/out`.
 
-    A model file keeps its name, because Keras decides by the suffix how to read it.
+    Copies and `requests.json` are written below `folder`; a copy that is there is used again.
+    Each model and file is mounted once: 600 mounts take 0.3 s longer than none.
     """
     foreign = sandbox_user(daemon)[1]
-    model = "/model" if run.model.is_dir() else f"/model/{run.model.name}"
-    request = folder / "request"
-    request.mkdir()
-    (request / "request.json").write_text(
-        fill_request(run.request, model=model, inputs="/inputs" if run.inputs else None),
-        encoding="utf-8",
+    given = Given.of(attempts)
+    models = {name: _model_place(name, path) for name, path in given.models.items()}
+    requests = requests_text(
+        (attempt, Places(models[given.model_of(attempt)], f"/files/{given.files_of(attempt)}"))
+        for attempt in attempts
     )
-    seen = {
-        model: run.model,
-        "/probe": run.probe.parent,
-        "/request": request,
-    }
-    if run.inputs is not None:
-        seen["/inputs/inputs.npz"] = run.inputs / "inputs.npz"
-    if foreign:
-        run.out.chmod(0o777)
+    seen = {models[name]: path for name, path in given.models.items()}
+    for name, files in given.files.items():
+        seen |= {f"/files/{name}/{seen_as}": path for seen_as, path in files.items()}
+    seen["/probe"] = run.probe.parent
+    copies = folder / "copies"
     sources = {
-        target: visible(path.resolve(), folder / f"copy-{number}", foreign=foreign)
-        for number, (target, path) in enumerate(seen.items())
+        target: visible(path.resolve(), copies / target[1:], foreign=foreign)
+        for target, path in seen.items()
     }
+    sources["/request"] = _request_folder(folder, requests)
     read_only = [
         Mount(target, str(source), type="bind", read_only=True)
         for target, source in sources.items()
     ]
     return [*read_only, Mount("/out", str(run.out.resolve()), type="bind")]
+
+
+def _model_place(name: str, path: Path) -> str:
+    """A model file keeps its name, because Keras decides by the suffix how to read it."""
+    return f"/models/{name}" if path.is_dir() else f"/models/{name}/{path.name}"
+
+
+def _request_folder(folder: Path, requests: str) -> Path:
+    """Return a folder with `requests.json` that every user can read."""
+    request = folder / "request"
+    request.mkdir(exist_ok=True)
+    request.chmod(0o755)
+    (request / "requests.json").write_text(requests, encoding="utf-8")
+    (request / "requests.json").chmod(0o644)
+    return request
 
 
 def cpu_shares(daemon: Daemon, limits: Limits, cpus: frozenset[int]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from harness.environments.interpreters import Interpreter
 from harness.environments.owner import owner
 from harness.environments.process import Completed, run_program
 from harness.environments.resolver import date_options
-from harness.environments.uv import UV_CANNOT_COMPILE, run_uv
+from harness.environments.uv import run_uv
 from harness.environments.uv_failures import RETRIED, classify
 from harness.observation import Base, Ending, EnvironmentFacts, Stage
 from harness.paths import cache_directory
@@ -85,9 +85,9 @@ def _make(
         completed = _install(cell, lock, temporary, progress) if made.status == 0 else made
         if completed.status != 0:
             return classify(Stage.BUILD, completed, distribution=lock.distribution)
-        if lock.python in UV_CANNOT_COMPILE:
-            progress("compiling bytecode")
-            _compile(temporary)
+        progress("compiling bytecode")
+        if _compile(temporary).status < 0:
+            return stopped_build()
         _mark(temporary, lock, interpreter)
         temporary.rename(location)
     finally:
@@ -109,17 +109,12 @@ def _create(folder: Path, lock: Lock, interpreter: Interpreter) -> Completed:
 
 
 def _install(cell: Cell, lock: Lock, folder: Path, progress: Progress) -> Completed:
-    """Install the lock's packages, from uv's cache alone where all of them are there.
-
-    Bytecode is compiled once, here: without it every import of TensorFlow takes 2 to 4 s longer.
-    """
+    """Install the lock's packages, from uv's cache alone where all of them are there."""
     arguments: list[str | Path] = [
         *("pip", "install", "--python", folder / "bin" / "python", "--no-deps"),
         *("--require-hashes", "--requirement", folder / _LOCK_FILE),
         *date_options(cell),
     ]
-    if lock.python not in UV_CANNOT_COMPILE:
-        arguments.append("--compile-bytecode")
     completed = run_uv([*arguments, "--offline"], timeout_seconds=_TIMEOUT_SECONDS)
     for _ in range(_ATTEMPTS):
         if completed.status <= 0:
@@ -135,10 +130,14 @@ def _install(cell: Cell, lock: Lock, folder: Path, progress: Progress) -> Comple
     return completed
 
 
-def _compile(folder: Path) -> None:
-    # Many packages hold files for other Pythons, which do not compile and do no harm.
+def _compile(folder: Path) -> Completed:
+    """Compile bytecode once: without it every import of TensorFlow takes 2 to 4 s longer.
+
+    By CPython itself, as in images (`images/install.sh`): uv's own option fails on 3.6. Many
+    packages hold files for other Pythons, which do not compile and do no harm.
+    """
     python = folder / "bin" / "python"
-    run_program(
+    return run_program(
         [python, "-I", "-m", "compileall", "-q", "-j", "0", folder / "lib"],
         timeout_seconds=_TIMEOUT_SECONDS,
     )
@@ -150,8 +149,6 @@ def _report(line: str, progress: Progress) -> None:
             progress(f"{verb.lower()} {what}")
         case ["Prepared", _]:
             progress("installing packages")
-        case ["Installed", _]:
-            progress("compiling bytecode")
 
 
 def _mark(folder: Path, lock: Lock, interpreter: Interpreter) -> None:

@@ -101,12 +101,15 @@ class VenvEngine:
             return _no_interpreter(interpreter)
         return build_venv(cell, lock, interpreter, progress=progress, stopped=self._stopped)
 
-    def run(self, environment: Environment, run: Run, progress: Progress) -> RunOutcome:
-        """Run the probe once; returns when nothing of it is left running."""
+    def run(
+        self, environment: Environment, run: Run, progress: Progress
+    ) -> tuple[RunOutcome, ...]:
+        """Run every attempt; returns when nothing of them is left running."""
         if self._stopped.is_set():
-            return stopped_run()
-        progress("running")
-        return run_in_venv(environment, run, cpus=self._cpus, stopped=self._stopped)
+            return (stopped_run(),) * len(run.attempts)
+        return run_in_venv(
+            environment, run, cpus=self._cpus, stopped=self._stopped, progress=progress
+        )
 
     def stop(self) -> None:
         """End everything in flight, for good."""

@@ -1,23 +1,27 @@
-"""One probe run in a venv: a process of its own with a clean environment, watched to its end."""
+"""Probe runs in a venv: processes with a clean environment, watched to their end."""
 
 from __future__ import annotations
 
 import subprocess
 import threading
-import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from harness.environments.attempts import Attempts, attempts_of
 from harness.environments.cpus import CpuPool, pinned
+from harness.environments.ended import Ended, outcome_of
 from harness.environments.endings import ending_of
-from harness.environments.engine import Environment, Run, RunOutcome
-from harness.environments.folders import private_folder, tree_bytes
+from harness.environments.engine import Attempt, Environment, Limits, Progress, Run, RunOutcome
+from harness.environments.folders import private_folder
+from harness.environments.given import Given
 from harness.environments.log import BoundedLog
 from harness.environments.owner import VARIABLE, owner
-from harness.environments.request import fill_request
+from harness.environments.request import Places, requests_text
 from harness.environments.variables import probe_variables
-from harness.environments.venv.watch import ProcessTree, watch
+from harness.environments.venv.watch import ProcessTree
 from harness.observation import Ending
 
 __all__ = ["run_in_venv"]
@@ -28,28 +32,55 @@ _READER_SECONDS = 5.0
 
 
 def run_in_venv(
-    environment: Environment, run: Run, *, cpus: CpuPool, stopped: threading.Event
-) -> RunOutcome:
-    """Run the probe once and return when nothing of it is left running."""
+    environment: Environment,
+    run: Run,
+    *,
+    cpus: CpuPool,
+    stopped: threading.Event,
+    progress: Progress,
+) -> tuple[RunOutcome, ...]:
+    """Run every attempt and return when nothing of them is left running."""
+    venv = Path(environment.location)
     try:
-        with private_folder() as folder, cpus.reserve(run.limits.cpus) as chosen:
-            return _run(Path(environment.location), run, folder, chosen, stopped)
+        with (
+            attempts_of(run, foreign=False, stopped=stopped, progress=progress) as attempts,
+            cpus.reserve(run.limits.cpus) as chosen,
+        ):
+            while attempts.left:
+                _run_left(venv, run, attempts, chosen)
+            return attempts.outcomes
     except OSError as error:
-        message = f"the probe cannot be started: {error.strerror}: {error.filename}"
-        return RunOutcome(ending=Ending.INFRASTRUCTURE, message=message)
+        return (_cannot_start(error),) * len(run.attempts)
 
 
-def _run(
-    venv: Path, run: Run, folder: Path, cpus: frozenset[int], stopped: threading.Event
-) -> RunOutcome:
-    request = folder / "request.json"
-    inputs = None if run.inputs is None else str(run.inputs)
-    request.write_text(fill_request(run.request, model=str(run.model), inputs=inputs))
+def _run_left(venv: Path, run: Run, attempts: Attempts, cpus: frozenset[int]) -> None:
+    try:
+        attempts.make_folders()
+        with private_folder() as folder, _started(venv, run, attempts.left, folder, cpus) as tree:
+            attempts.watch(tree)
+    except OSError as error:
+        attempts.give_up(_cannot_start(error))
+
+
+def _cannot_start(error: OSError) -> RunOutcome:
+    message = f"the probe cannot be started: {error.strerror}: {error.filename}"
+    return RunOutcome(ending=Ending.INFRASTRUCTURE, message=message)
+
+
+@contextmanager
+def _started(
+    venv: Path, run: Run, attempts: tuple[Attempt, ...], folder: Path, cpus: frozenset[int]
+) -> Iterator[_StartedProcesses]:
+    """Start the probe; nothing of it is left running afterwards."""
+    requests = folder / "requests.json"
+    requests.write_text(_requests_text(attempts, folder), encoding="utf-8")
     variables = _variables(venv, folder, run)
-    started = time.monotonic()
     with pinned(cpus):
         process = subprocess.Popen(
-            [venv / "bin" / "python", run.probe, "--request", request, "--out", run.out],
+            [
+                *(venv / "bin" / "python", run.probe.absolute()),
+                *("--requests", requests, "--out", run.out.absolute()),
+            ],
             env=variables,
             cwd=folder / "tmp",
             stdin=subprocess.DEVNULL,
@@ -57,24 +88,66 @@ def _run(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    log = BoundedLog()
-    reader = threading.Thread(target=_read, args=(process.stdout, log), daemon=True)
-    reader.start()
     tree = ProcessTree(process, _RUN_VARIABLE, variables[_RUN_VARIABLE])
+    started = _StartedProcesses(process, tree, run.limits)
     try:
-        broken = watch(
-            process,
-            tree,
-            run.limits,
-            written_bytes=lambda: tree_bytes(run.out) + log.total_bytes,
-            stopped=stopped,
-        )
+        yield started
     finally:
-        tree.kill()
-        reader.join(_READER_SECONDS)
-    outcome = broken or ending_of(process.returncode)
-    seconds = time.monotonic() - started
-    return outcome.model_copy(update={"log": log.text(), "seconds": seconds})
+        started.end()
+
+
+class _StartedProcesses:
+    """The probe's parent and all that it has started."""
+
+    def __init__(
+        self, process: subprocess.Popen[bytes], tree: ProcessTree, limits: Limits
+    ) -> None:
+        self.log = BoundedLog()
+        self._process = process
+        self._tree = tree
+        self._limits = limits
+        self._ended: RunOutcome | None = None
+        self._reader = threading.Thread(target=_read, args=(process.stdout, self.log), daemon=True)
+        self._reader.start()
+
+    def runs(self, seconds: float) -> bool:
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        return self._process.poll() is None
+
+    def broken(self) -> RunOutcome | None:
+        self._tree.look()
+        allowed = self._limits.memory_bytes
+        memory = self._tree.memory_bytes(allowed)
+        if memory <= allowed:
+            return None
+        message = f"used {memory:,} bytes of memory where {allowed:,} are allowed"
+        return RunOutcome(ending=Ending.OUT_OF_MEMORY, message=message)
+
+    def outcome(self, ended: Ended) -> RunOutcome:
+        return outcome_of(ended)
+
+    def end(self) -> RunOutcome:
+        if self._ended is None:
+            self._tree.kill()
+            self._reader.join(_READER_SECONDS)
+            self._ended = ending_of(self._process.wait())
+        return self._ended
+
+
+def _requests_text(attempts: tuple[Attempt, ...], folder: Path) -> str:
+    """Return `requests.json`; the attempts' files are gathered in folders below `folder`."""
+    given = Given.of(attempts)
+    files = folder / "files"
+    for name, sources in given.files.items():
+        (files / name).mkdir(parents=True)
+        for seen_as, source in sources.items():
+            (files / name / seen_as).symlink_to(source.absolute())
+        (files / name).chmod(0o555)
+    return requests_text(
+        (attempt, Places(str(attempt.model.absolute()), str(files / given.files_of(attempt))))
+        for attempt in attempts
+    )
 
 
 def _variables(venv: Path, folder: Path, run: Run) -> dict[str, str]:

@@ -1,21 +1,15 @@
-"""Watching a run on this machine: its limits, and that nothing of it is left behind."""
+"""The processes of a run on this machine: their memory, and that none of them is left behind."""
 
 from __future__ import annotations
 
 import os
 import subprocess
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 import psutil
 
-from harness.environments.stopping import stopped_run
-from harness.environments.engine import Limits, RunOutcome
-from harness.observation import Ending
-
-__all__ = ["ProcessTree", "watch"]
+__all__ = ["ProcessTree"]
 
 _POLL_SECONDS = 0.2
 _ROUNDS = 50
@@ -75,50 +69,6 @@ class ProcessTree:
             return True
         variable, value = self._mark
         return process.environ().get(variable) == value
-
-
-def watch(
-    process: subprocess.Popen[bytes],
-    tree: ProcessTree,
-    limits: Limits,
-    *,
-    written_bytes: Callable[[], int],
-    stopped: threading.Event,
-) -> RunOutcome | None:
-    """Wait until `process` ends or breaks a limit; None: it ended by itself, within its limits.
-
-    What broke a limit is still running when this returns. Between two looks, 0.2 s apart, a
-    process can exceed a limit unseen.
-    """
-    deadline = time.monotonic() + limits.timeout_seconds
-    while True:
-        # Asked before the last look, so that what was written until the end counts.
-        ended = process.poll() is not None
-        written = written_bytes()
-        if written > limits.output_bytes:
-            message = f"wrote {written:,} bytes where {limits.output_bytes:,} are allowed"
-            return RunOutcome(ending=Ending.OUTPUT_LIMIT, message=message)
-        if ended:
-            return None
-        if stopped.is_set():
-            return stopped_run()
-        broken = _broken(tree, limits, deadline)
-        if broken is not None:
-            return broken
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(_POLL_SECONDS)
-
-
-def _broken(tree: ProcessTree, limits: Limits, deadline: float) -> RunOutcome | None:
-    tree.look()
-    memory = tree.memory_bytes(limits.memory_bytes)
-    if memory > limits.memory_bytes:
-        message = f"used {memory:,} bytes of memory where {limits.memory_bytes:,} are allowed"
-        return RunOutcome(ending=Ending.OUT_OF_MEMORY, message=message)
-    if time.monotonic() > deadline:
-        message = f"still running after {limits.timeout_seconds:g} seconds"
-        return RunOutcome(ending=Ending.TIMEOUT, message=message)
-    return None
 
 
 def _memory(process: psutil.Process, kind: str) -> int:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,15 +10,17 @@ import docker
 import pytest
 
 from harness.cell import Flags
-from harness.environments.docker.containers import outcome_of
+from harness.environments.docker.containers import outcome_of_attempt, outcome_of_container
 from harness.environments.docker.daemon import Daemon
 from harness.environments.docker.sandbox import (
     container_arguments,
     cpu_shares,
+    mounts,
     sandbox_user,
     visible,
 )
-from harness.environments.engine import Limits, Run
+from harness.environments.ended import Ended
+from harness.environments.engine import Attempt, Limits, Run
 from harness.environments.owner import owner
 from harness.environments.variables import probe_variables
 from harness.observation import Ending
@@ -38,9 +41,7 @@ def run(**fields: object) -> Run:
         "cell": "c",
         "sweep": "s",
         "probe": Path("/somewhere/probe.py"),
-        "request": "{}",
-        "model": Path("/model"),
-        "inputs": None,
+        "attempts": (Attempt(name="n", request="{}", model=Path("/model")),),
         "out": Path("/out"),
         "flags": Flags(),
         "limits": LIMITS,
@@ -49,7 +50,7 @@ def run(**fields: object) -> Run:
 
 
 def arguments(**fields: object) -> dict[str, Any]:
-    return container_arguments(fakes.environment(fakes.cell()), run(**fields), [])
+    return container_arguments(fakes.environment(fakes.cell()), run(**fields))
 
 
 def test_a_run_can_do_nothing_but_compute() -> None:
@@ -80,8 +81,8 @@ def test_a_run_starts_the_probe() -> None:
     assert [*created["entrypoint"], *created["command"]] == [
         "python",
         "/probe/probe.py",
-        "--request",
-        "/request/request.json",
+        "--requests",
+        "/request/requests.json",
         "--out",
         "/out",
     ]
@@ -146,32 +147,97 @@ def test_a_run_is_pinned_where_the_daemon_shares_our_cpus() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "oom", "written", "ending", "signal"),
+    ("status", "oom", "ending", "signal"),
     [
-        (0, False, 999, Ending.COMPLETED, None),
-        (0, False, 1000, Ending.OUTPUT_LIMIT, None),
-        (1, False, 0, Ending.EXIT, None),
-        (134, False, 0, Ending.SIGNAL, "SIGABRT"),
-        (139, False, 0, Ending.SIGNAL, "SIGSEGV"),
-        (132, False, 0, Ending.SIGNAL, "SIGILL"),
-        (137, True, 0, Ending.OUT_OF_MEMORY, None),
-        (1, True, 0, Ending.OUT_OF_MEMORY, None),
-        (137, False, 0, Ending.INFRASTRUCTURE, "SIGKILL"),
-        (153, False, 1000, Ending.OUTPUT_LIMIT, None),
+        (0, False, Ending.COMPLETED, None),
+        (1, False, Ending.EXIT, None),
+        (134, False, Ending.SIGNAL, "SIGABRT"),
+        (139, False, Ending.SIGNAL, "SIGSEGV"),
+        (132, False, Ending.SIGNAL, "SIGILL"),
+        (137, True, Ending.OUT_OF_MEMORY, None),
+        (1, True, Ending.OUT_OF_MEMORY, None),
+        (137, False, Ending.INFRASTRUCTURE, "SIGKILL"),
     ],
 )
-def test_how_a_container_ended(
-    status: int, oom: bool, written: int, ending: Ending, signal: str | None
-) -> None:
-    outcome = outcome_of({"ExitCode": status, "OOMKilled": oom}, LIMITS, written)
+def test_how_a_container_ended(status: int, oom: bool, ending: Ending, signal: str | None) -> None:
+    outcome = outcome_of_container({"ExitCode": status, "OOMKilled": oom}, LIMITS)
     assert (outcome.ending, outcome.signal) == (ending, signal)
     assert outcome.exit_status == status
 
 
+@pytest.mark.parametrize(
+    ("status", "signal", "oom_kills", "ending", "exit_status"),
+    [
+        (0, None, 0, Ending.COMPLETED, 0),
+        (0, None, None, Ending.COMPLETED, 0),
+        (1, None, 0, Ending.EXIT, 1),
+        (1, None, 1, Ending.OUT_OF_MEMORY, 1),
+        (None, "SIGKILL", 1, Ending.OUT_OF_MEMORY, 137),
+        (None, "SIGKILL", 0, Ending.INFRASTRUCTURE, 137),
+        (None, "SIGKILL", None, Ending.INFRASTRUCTURE, 137),
+        (None, "SIGSEGV", 0, Ending.SIGNAL, 139),
+    ],
+)
+def test_how_an_attempt_in_a_container_ended(
+    status: int | None,
+    signal: str | None,
+    oom_kills: int | None,
+    ending: Ending,
+    exit_status: int,
+) -> None:
+    ended = Ended(schema=1, status=status, signal=signal, seconds=1.0, oom_kills=oom_kills)
+    outcome = outcome_of_attempt(ended, LIMITS)
+    assert (outcome.ending, outcome.exit_status) == (ending, exit_status)
+
+
 def test_a_child_out_of_memory_is_said_where_the_run_completed() -> None:
-    outcome = outcome_of({"ExitCode": 0, "OOMKilled": True}, LIMITS, 0)
-    assert outcome.ending is Ending.COMPLETED
-    assert outcome.message == "a process that the probe started was killed for want of memory"
+    message = "a process that the probe started was killed for want of memory"
+    outcome = outcome_of_container({"ExitCode": 0, "OOMKilled": True}, LIMITS)
+    assert (outcome.ending, outcome.message) == (Ending.COMPLETED, message)
+    ended = Ended(schema=1, status=0, signal=None, seconds=1.0, oom_kills=3)
+    assert outcome_of_attempt(ended, LIMITS).message == message
+
+
+def test_a_run_sees_each_model_and_file_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "getuid", lambda: 1000)
+    saved, keras, inputs = tmp_path / "saved", tmp_path / "a b.keras", tmp_path / "inputs.npz"
+    saved.mkdir()
+    for file in (keras, inputs):
+        file.write_text("x")
+    request = json.dumps({"model": "{model}", "inputs": "{files}/inputs.npz"})
+
+    def attempt(name: str, path: Path, files: dict[str, Path]) -> Attempt:
+        return Attempt(name=name, request=request, model=path, files=files)
+
+    attempts = (
+        attempt("saved-load", saved, {"inputs.npz": inputs}),
+        attempt("saved-session", saved, {"inputs.npz": inputs}),
+        attempt("keras-load", keras, {"raw.npz": inputs}),
+    )
+    asked = run(attempts=attempts, out=tmp_path / "out", probe=tmp_path / "probe" / "probe.py")
+    folder = tmp_path / "private"
+    folder.mkdir()
+    seen = mounts(daemon(), asked, attempts, folder)
+    places = {mount["Target"]: (mount["Source"], mount["ReadOnly"]) for mount in seen}
+    assert places == {
+        "/models/saved-load": (str(saved), True),
+        "/models/keras-load/a b.keras": (str(keras), True),
+        "/files/saved-load/inputs.npz": (str(inputs), True),
+        "/files/keras-load/raw.npz": (str(inputs), True),
+        "/probe": (str(tmp_path / "probe"), True),
+        "/request": (str(folder / "request"), True),
+        "/out": (str(tmp_path / "out"), False),
+    }
+    told = json.loads((folder / "request" / "requests.json").read_text())["attempts"]
+    assert [(one["name"], *one["request"].values()) for one in told] == [
+        ("saved-load", "/models/saved-load", "/files/saved-load/inputs.npz"),
+        ("saved-session", "/models/saved-load", "/files/saved-load/inputs.npz"),
+        ("keras-load", "/models/keras-load/a b.keras", "/files/keras-load/inputs.npz"),
+    ]
+    left = mounts(daemon(), asked, attempts[1:], folder)
+    assert "/models/saved-session" in {mount["Target"] for mount in left}
 
 
 def test_unreadable_files_are_copied_for_another_user(tmp_path: Path) -> None:
@@ -194,5 +260,7 @@ def test_one_unreadable_file_is_copied(tmp_path: Path) -> None:
     file = tmp_path / "m.keras"
     file.write_text("weights")
     file.chmod(0o600)
-    copy = visible(file, tmp_path / "copy", foreign=True)
+    copy = visible(file, tmp_path / "copies" / "m.keras", foreign=True)
     assert (copy.read_text(), copy.stat().st_mode & 0o777) == ("weights", 0o644)
+    file.write_text("changed")
+    assert visible(file, copy, foreign=True).read_text() == "weights"

@@ -12,7 +12,9 @@ from harness.environments.folders import (
     locked,
     private_folder,
     remove_folder,
+    remove_tree,
     tree_bytes,
+    unlock,
 )
 from harness.environments.owner import LABEL, owner
 
@@ -35,6 +37,33 @@ def test_removing_says_what_it_was(tmp_path: Path) -> None:
     assert remove_folder(folder) == f"removed {folder} (1,234 bytes)"
     assert not folder.exists()
     assert remove_folder(folder) is None
+
+
+def test_what_a_run_has_locked_is_removed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o500)
+    folder = tmp_path / "folder"
+    (folder / "inner" / "deep").mkdir(parents=True)
+    (folder / "inner" / "deep" / "file").write_text("x")
+    (folder / "link").symlink_to(elsewhere)
+    for inner in (folder / "inner" / "deep", folder / "inner"):
+        inner.chmod(0)
+    remove_tree(folder)
+    assert not folder.exists()
+    assert elsewhere.stat().st_mode & 0o777 == 0o500
+
+
+def test_only_folders_are_unlocked(tmp_path: Path) -> None:
+    for name in ("folder", "file"):
+        path = tmp_path / name
+        path.mkdir() if name == "folder" else path.touch()
+        path.chmod(0o040)
+        (tmp_path / f"{name}-link").symlink_to(path)
+        unlock(tmp_path / f"{name}-link")
+        unlock(path)
+    assert (tmp_path / "folder").stat().st_mode & 0o777 == 0o740
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o040
+    unlock(tmp_path / "nothing")
 
 
 @pytest.fixture

@@ -302,3 +302,18 @@ def test_without_the_index_a_lock_that_was_to_be_refreshed_serves(
     uv.failures = [UNREACHABLE] * 3
     note = "the package index does not answer; resolved on 2026-05-09"
     assert ask(cell(), refresh=True) == first.model_copy(update={"note": note})
+
+
+def test_captured_versions_hold_for_what_is_there_anyway(uv: FakeUv) -> None:
+    packages = {"numpy": "1.26.4", "jupyter": "1.0.0"}
+    captured = Pins(name="captured", packages=packages, constraints=True)
+    ask(cell(pins=captured), ("scipy<2",))
+    assert uv.stdin == ["tensorflow[and-cuda]==2.15.1\nscipy<2\n"]
+    assert uv.pins == ["numpy==1.26.4\njupyter==1.0.0"]
+    assert "--exclude-newer-package=numpy=2999-01-01" in uv.arguments[0]
+
+
+def test_a_lock_of_captured_versions_is_kept_by_them(uv: FakeUv) -> None:
+    for version in ("1.26.4", "1.26.3", "1.26.4"):
+        ask(cell(pins=Pins(name="captured", packages={"numpy": version}, constraints=True)))
+    assert uv.pins == ["numpy==1.26.4", "numpy==1.26.3"]

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from harness.probe import probe
-from harness.probe.probe import Spec, Tensor
+from probing import inputs
+from probing.inputs import BARE, generate, prepare, read_inputs, stored_inputs
+from probing.report import Report
+from probing.requests import DEFAULTS
+from probing.tensors import Entry, Spec, Tensor, digest, save_arrays
 
 SPECS = [
     Spec("bits", "bfloat16", [None, 2]),
@@ -28,29 +30,29 @@ SPECS = [
 
 
 def request(**changes: Any) -> dict[str, Any]:
-    return {**probe.DEFAULTS, **changes}
+    return {**DEFAULTS, **changes}
 
 
 def generated(*specs: Spec, **changes: Any) -> list[Tensor]:
-    found: list[Tensor] = probe.generate(sorted(specs), request(**changes))
+    found: list[Tensor] = generate(sorted(specs), request(**changes))
     return found
 
 
 def fitted(specs: list[Spec], given: list[Tensor], lenient: bool = False) -> tuple[Any, list[str]]:
     warnings: list[str] = []
-    return probe.fitted(specs, given, lenient, warnings), warnings
+    return inputs.fitted(specs, given, lenient, warnings), warnings
 
 
 def test_generated_inputs_are_the_same_for_ever() -> None:
     # The same value under NumPy 1.16 to 2.4: RandomState is frozen (NEP 19).
     expected = "997e05b36cc4bbcba530887487a3348c398247cc35847faefafeacce999889ba"
-    assert probe.digest(generated(*SPECS)) == expected
+    assert digest(generated(*SPECS)) == expected
 
 
 def test_the_seed_is_what_differs() -> None:
-    again = probe.digest(generated(*SPECS, seed=1))
-    assert again == probe.digest(generated(*SPECS, seed=1))
-    assert again != probe.digest(generated(*SPECS))
+    again = digest(generated(*SPECS, seed=1))
+    assert again == digest(generated(*SPECS, seed=1))
+    assert again != digest(generated(*SPECS))
 
 
 def test_generated_shapes_and_types() -> None:
@@ -76,7 +78,7 @@ def test_scalars_and_empty_arrays(dtype: str, shape: tuple[int, ...]) -> None:
     (tensor,) = generated(Spec("x", dtype, list(shape)))
     assert isinstance(tensor.array, np.ndarray)
     assert tensor.array.shape == shape
-    assert len(probe.digest([tensor])) == 64
+    assert len(digest([tensor])) == 64
 
 
 def test_an_unknown_type_becomes_float32() -> None:
@@ -165,7 +167,7 @@ def test_a_lossy_conversion_is_refused() -> None:
 
 
 def test_files_are_read_in_native_form(tmp_path: Path) -> None:
-    probe.save_arrays(
+    save_arrays(
         str(tmp_path / "inputs.npz"),
         {
             "text": np.array(["é", "b"]),
@@ -175,7 +177,7 @@ def test_files_are_read_in_native_form(tmp_path: Path) -> None:
             "bits": np.array([1], np.uint16).view("V2"),
         },
     )
-    tensors = {tensor.name: tensor for tensor in probe.read_inputs(tmp_path / "inputs.npz")}
+    tensors = {tensor.name: tensor for tensor in read_inputs(tmp_path / "inputs.npz")}
     assert {name: tensor.dtype for name, tensor in tensors.items()} == {
         "text": "string",
         "raw": "string",
@@ -193,19 +195,98 @@ def test_files_are_read_in_native_form(tmp_path: Path) -> None:
 def test_an_array_is_no_archive(tmp_path: Path) -> None:
     np.save(tmp_path / "x.npy", np.zeros(1))
     with pytest.raises(ValueError, match=r"is one array, not an \.npz archive"):
-        probe.read_inputs(tmp_path / "x.npy")
+        read_inputs(tmp_path / "x.npy")
 
 
 def test_pickles_are_not_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "inputs.npz", x=np.array([{}], dtype=object))
     with pytest.raises(ValueError, match="allow_pickle=False"):
-        probe.read_inputs(tmp_path / "inputs.npz")
+        read_inputs(tmp_path / "inputs.npz")
 
 
 def test_generated_inputs_survive_their_file(tmp_path: Path) -> None:
     tensors = generated(*SPECS)
     path = str(tmp_path / "inputs.npz")
-    probe.save_arrays(path, {tensor.name: probe.stored_input(tensor) for tensor in tensors})
-    again, _ = fitted(SPECS, probe.read_inputs(path))
-    assert probe.digest(again) == probe.digest(tensors)
+    save_arrays(path, stored_inputs(tensors))
+    again, _ = fitted(SPECS, read_inputs(path))
+    assert digest(again) == digest(tensors)
     assert not list(tmp_path.glob("*.part"))
+
+
+def test_several_inputs_of_other_names_are_fed_where_there_is_one_way() -> None:
+    specs = [Spec("ids", "int64", [None, 3]), Spec("mask", "float32", [None, 3])]
+    given = [
+        Tensor("a", "float32", np.zeros((2, 3), np.float32)),
+        Tensor("b", "int64", np.zeros((2, 3), np.int64)),
+    ]
+    # An int64 is no float32 of the same kind, and a float32 no int64: there is one way.
+    taken, warnings = fitted(specs, given, lenient=True)
+    assert [(tensor.name, tensor.dtype) for tensor in taken] == [
+        ("ids", "int64"),
+        ("mask", "float32"),
+    ]
+    assert warnings == [
+        "the input 'b' is fed to 'ids', the only one it fits",
+        "the input 'a' is fed to 'mask', the only one it fits",
+    ]
+    with pytest.raises(ValueError, match="a is not an input; b is not an input; ids is missing"):
+        fitted(specs, given)
+
+
+def test_several_inputs_of_other_names_are_refused_where_there_are_two_ways() -> None:
+    specs = [Spec("left", "float32", [None, 3]), Spec("right", "float32", [None, 3])]
+    given = [Tensor(name, "float32", np.zeros((2, 3), np.float32)) for name in ("a", "b")]
+    with pytest.raises(ValueError, match="a is not an input; b is not an input"):
+        fitted(specs, given, lenient=True)
+
+
+def test_one_right_name_among_wrong_ones_means_that_names_count() -> None:
+    specs = [Spec("x", "float32", [2]), Spec("y", "int32", [2])]
+    given = [
+        Tensor("x", "float32", np.zeros(2, np.float32)),
+        Tensor("z", "int32", np.zeros(2, np.int32)),
+    ]
+    with pytest.raises(ValueError, match="z is not an input; y is missing"):
+        fitted(specs, given, lenient=True)
+
+
+@given(st.permutations(range(4)), st.integers(1, 4))
+def test_the_only_way_is_found_in_whatever_order(order: list[int], count: int) -> None:
+    # Ranks tell them apart: [?], [?, ?] and so on.
+    specs = [Spec(f"s{index}", "float32", [None] * (index + 1)) for index in range(count)]
+    given = [
+        Tensor(f"t{index}", "float32", np.zeros((1,) * (index + 1), np.float32))
+        for index in order
+        if index < count
+    ]
+    taken, _ = fitted(specs, given, lenient=True)
+    assert [tensor.array.ndim for tensor in taken] == list(range(1, count + 1))
+
+
+def test_a_bare_array_is_for_the_only_input_of_any_model() -> None:
+    given = [Tensor(BARE, "float32", np.zeros((1, 2), np.float32))]
+    (taken,), warnings = fitted([Spec("pixels", "float32", [None, 2])], given)
+    assert (taken.name, warnings) == ("pixels", [])
+    two = [Spec("a", "float32", [None, 2]), Spec("b", "float32", [None, 2])]
+    with pytest.raises(ValueError, match="input is not an input; a is missing; b is missing"):
+        fitted(two, given)
+
+
+def test_what_a_model_says_nothing_of_is_fed_as_it_is() -> None:
+    given = [Tensor(name, "float32", np.zeros(1, np.float32)) for name in ("a", "b")]
+    taken, warnings = fitted([Spec("input_1", None, None)], given, lenient=True)
+    assert taken == given
+    assert warnings == ["the model does not say what it takes: the inputs are fed as a dict"]
+
+
+def test_generated_inputs_are_kept_and_told(tmp_path: Path) -> None:
+    report = Report(str(tmp_path))
+    entry = Entry(None, [Spec("x", "string", [None, 2])], None, False)
+    (tensor,) = prepare(report, {**DEFAULTS, "batch_size": 3}, entry)
+    assert report.values["inputs"] == [{"name": "x", "dtype": "string", "shape": [3, 2]}]
+    assert report.values["inputs_generated"] is True
+    assert report.values["inputs_digest"] == digest([tensor])
+    request = {**DEFAULTS, "inputs": str(tmp_path / "inputs.npz")}
+    (again,) = prepare(report, request, entry)
+    assert report.values["inputs_generated"] is False
+    assert again.array.tolist() == tensor.array.tolist()

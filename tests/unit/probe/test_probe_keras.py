@@ -9,13 +9,27 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from probing import keras_config as probe
+from probing.keras_model import Form, batch_of, form_of, named_outputs
+from probing.keras_saved import outputs_as_told, saved_structure, specs_as_told, told_by
+from probing.tensors import Spec
 
-from harness.probe import probe
+
+class Shape(tuple[int | None, ...]):
+    """As much of a TensorShape as is asked for."""
+
+    @property
+    def rank(self) -> int:
+        return len(self)
+
+    def as_list(self) -> list[int | None]:
+        return list(self)
+
 
 TF = SimpleNamespace(
     dtypes=SimpleNamespace(float32=1, int64=2, string=3),
     as_dtype=lambda dtype: SimpleNamespace(name=dtype),
-    TensorShape=lambda shape: SimpleNamespace(rank=len(shape), as_list=lambda: list(shape)),
+    TensorShape=Shape,
 )
 """As much of TensorFlow as is asked for names of types and shapes."""
 
@@ -60,7 +74,7 @@ def test_a_sequential_model_without_an_input_layer() -> None:
         {"class_name": "Dense", "config": {"name": "probabilities"}},
     ]
     tensor = SimpleNamespace(dtype="float32", shape=(None, None, 4))  # as Keras 3 misreads it
-    assert specs({"layers": layers}, tensor) == [probe.Spec("hidden_input", "float32", [None, 4])]
+    assert specs({"layers": layers}, tensor) == [Spec("hidden_input", "float32", [None, 4])]
     assert names(probe.keras_structures({"layers": layers})[1]) == ["probabilities"]
 
 
@@ -70,7 +84,7 @@ def test_a_sequential_model_with_an_input_layer() -> None:
         {"class_name": "InputLayer", "config": config},
         {"class_name": "Dense", "config": {"name": "d"}},
     ]
-    assert specs({"layers": layers}) == [probe.Spec("features", "int64", [None, 4])]
+    assert specs({"layers": layers}) == [Spec("features", "int64", [None, 4])]
 
 
 def test_what_the_file_leaves_open_the_loaded_model_says() -> None:
@@ -81,8 +95,8 @@ def test_what_the_file_leaves_open_the_loaded_model_says() -> None:
         "output_layers": ["a", 0, 0],
     }
     tensor = SimpleNamespace(dtype="string", shape=(None, 2))
-    assert specs(functional, tensor) == [probe.Spec("key", "string", [None, 2])]
-    assert specs(functional) == [probe.Spec("key", None, None)]
+    assert specs(functional, tensor) == [Spec("key", "string", [None, 2])]
+    assert specs(functional) == [Spec("key", None, None)]
 
 
 def test_a_model_without_config_has_one_input() -> None:
@@ -98,12 +112,117 @@ def test_the_config_of_the_file_comes_first(tmp_path: Path) -> None:
     assert probe.keras_config(tmp_path, SimpleNamespace()) == {}
 
 
+def test_a_model_that_is_from_no_file_says_it_itself(tmp_path: Path) -> None:
+    loaded = SimpleNamespace(get_config=lambda: [{"class_name": "Dense"}])
+    assert probe.keras_config(None, loaded) == {"layers": [{"class_name": "Dense"}]}
+
+
+def test_a_subclassed_model_was_built_for_a_shape(tmp_path: Path) -> None:
+    whole = {"config": {"name": "own"}, "build_config": {"input_shape": [32, 7]}}
+    with zipfile.ZipFile(tmp_path / "model.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps(whole))
+    config = probe.keras_config(tmp_path / "model.keras", SimpleNamespace())
+    assert specs(config) == [Spec("input_1", None, [None, 7])]
+
+
+def form(names: list[str], told: dict[str, Any] | None = None) -> Form:
+    return Form([], [], names, names, told)
+
+
 def test_outputs_are_named_by_the_config_where_it_fits() -> None:
-    assert probe.named_outputs("a", ["x"]) == {"x": "a"}
-    assert probe.named_outputs({"k": "a", "b": ["c", "d"]}, ["x", "y", "z"]) == {
+    assert named_outputs("a", form(["x"])) == {"x": "a"}
+    assert named_outputs({"k": "a", "b": ["c", "d"]}, form(["x", "y", "z"])) == {
         "x": "c",
         "y": "d",
         "z": "a",
     }
-    assert probe.named_outputs(["a", "b"], ["x"]) == {"output_0": "a", "output_1": "b"}
-    assert probe.named_outputs({"k": "a", "b": "c"}, []) == {"b": "c", "k": "a"}
+    assert named_outputs(["a", "b"], form(["x"])) == {"output_0": "a", "output_1": "b"}
+    assert named_outputs({"k": "a", "b": "c"}, form([])) == {"b": "c", "k": "a"}
+    assert named_outputs({"k": ["a", "b"]}, form([])) == {"k": "a", "k_1": "b"}
+
+
+@pytest.mark.parametrize(
+    ("names", "layers", "told", "expected"),
+    [
+        (["z", "y"], ["add", "dense"], ["add", "dense"], ["add", "dense"]),  # keys of a dict
+        (["y", "z"], [], ["z", "y"], ["y", "z"]),  # a dict of a subclassed model
+        (["output_0", "output_1"], [], ["output_2", "output_1"], ["output_1", "output_2"]),
+        (["softmax"], ["softmax"], ["probabilities"], ["probabilities"]),
+        (["a", "b"], ["c", "d"], ["e", "f"], ["a", "b"]),  # nothing tells which is which
+        (["a", "b"], ["c", "d"], ["a"], ["a", "b"]),
+    ],
+)
+def test_outputs_of_a_saved_model_are_named_as_its_signature_does(
+    names: list[str], layers: list[str], told: list[str], expected: list[str]
+) -> None:
+    assert outputs_as_told(names, layers, dict.fromkeys(told)) == expected
+
+
+def info(dtype: str, *shape: int) -> Any:
+    """As much of a TensorInfo as is asked for."""
+    return SimpleNamespace(dtype=dtype, tensor_shape=shape)
+
+
+def test_inputs_of_a_saved_model_are_named_as_its_signature_does() -> None:
+    told = {"a": info("float32", 3, 4), "b": info("int64", 3)}
+    keyed = [Spec("j", None, None), Spec("k", "float32", [None, 4])]
+    assert specs_as_told(TF, keyed, ["b", "a"], told) == [
+        Spec("b", "int64", [3]),
+        Spec("a", "float32", [None, 4]),
+    ]
+    assert specs_as_told(TF, keyed, ["c", "d"], told) == keyed
+    one = [Spec("input_1", None, None)]
+    assert specs_as_told(TF, one, ["x"], {"a": told["a"]}) == [Spec("a", "float32", [3, 4])]
+
+
+def test_the_signature_that_tells_is_the_one_that_is_called() -> None:
+    signature = SimpleNamespace(inputs={"x": 1}, outputs={"y": 2})
+    assert told_by({"serving_default": signature}, None) == ({"x": 1}, {"y": 2})
+    assert told_by({"serving_default": signature}, "other") is None
+    assert told_by({"other": signature}, "other") == ({"x": 1}, {"y": 2})
+
+
+def test_a_subclassed_model_tells_the_structure_it_takes() -> None:
+    spec = SimpleNamespace(name=None)
+    named = SimpleNamespace(name="q")
+    model = SimpleNamespace(_saved_model_inputs_spec={"w": [spec, named], "u": spec})
+    assert saved_structure(model) == {
+        "u": ["input_1", 0, 0],
+        "w": [["input_2", 0, 0], ["q", 0, 0]],
+    }
+    assert saved_structure(SimpleNamespace()) is None
+
+
+EAGER = SimpleNamespace(executing_eagerly=lambda: True, convert_to_tensor=lambda array: (array,))
+GRAPH = SimpleNamespace(executing_eagerly=lambda: False)
+
+
+def test_a_batch_has_the_structure_that_the_model_takes() -> None:
+    one, two = Spec("a", None, None), Spec("b", None, None)
+    assert batch_of(EAGER, Form([one], ["a", 0, 0], [], [], None), {"a": 1}) == (1,)
+    assert batch_of(EAGER, Form([one], {"k": ["a", 0, 0]}, [], [], None), {"a": 1}) == {"k": (1,)}
+    pair = Form([one, two], [["a", 0, 0], ["b", 0, 0]], [], [], None)
+    assert batch_of(EAGER, pair, {"b": 2, "a": 1}) == [(1,), (2,)]
+    assert batch_of(GRAPH, pair, {"b": 2, "a": 1}) == [1, 2]
+    assert batch_of(GRAPH, Form([one], [["a", 0, 0]], [], [], None), {"a": 1}) == 1
+
+
+def test_a_model_that_says_nothing_is_given_a_dict() -> None:
+    unknown = Form([Spec("input_1", None, None)], ["input_1", 0, 0], [], [], None)
+    assert batch_of(EAGER, unknown, {"u": 1, "w": 2}) == {"u": (1,), "w": (2,)}
+    assert batch_of(GRAPH, unknown, {"u": 1, "w": 2}) == {"u": 1, "w": 2}
+
+
+def test_the_form_of_a_model_has_both_names_of_its_outputs() -> None:
+    layers = [{"class_name": "InputLayer", "config": {"name": "a", "batch_shape": [None, 2]}}]
+    config = {
+        "layers": layers,
+        "input_layers": [["a", 0, 0]],
+        "output_layers": {"z": ["dense", 0, 0], "y": ["add", 0, 0]},
+    }
+    found = form_of(TF, SimpleNamespace(inputs=None), config)
+    assert (found.names, found.layers) == (["y", "z"], ["add", "dense"])
+    assert found.specs == [Spec("a", None, [None, 2])]
+    saved = {"w": ["w", 0, 0]}
+    assert form_of(TF, SimpleNamespace(), config, saved).inputs == [["a", 0, 0]]
+    assert form_of(TF, SimpleNamespace(), {}, saved).inputs == saved

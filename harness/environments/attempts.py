@@ -1,0 +1,210 @@
+"""The attempts of a run, one after the other: watched, and cut short where they break a limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Protocol
+
+from harness.environments.ended import Ended
+from harness.environments.engine import Attempt, Progress, Run, RunOutcome
+from harness.environments.log import BoundedLog
+from harness.environments.out_folders import OutFolders
+from harness.environments.stopping import stopped_run
+from harness.observation import Ending
+
+__all__ = ["Attempts", "Started", "attempts_of"]
+
+_POLL_SECONDS = 0.05
+"""How soon it is seen that an attempt has ended."""
+_LOOK_SECONDS = 0.2
+"""Between two looks at its limits an attempt can exceed them unseen."""
+
+
+class Started(Protocol):
+    """The probe's parent, started: a container, or a tree of processes."""
+
+    @property
+    def log(self) -> BoundedLog:
+        """What it has printed itself."""
+
+    def runs(self, seconds: float) -> bool:
+        """Wait up to `seconds` for its end; tell whether it still runs."""
+
+    def broken(self) -> RunOutcome | None:
+        """Return the outcome of the limit it breaks, where that is for the engine to see."""
+
+    def outcome(self, ended: Ended) -> RunOutcome:
+        """Return what becomes of an attempt that nothing but itself has ended."""
+
+    def end(self) -> RunOutcome:
+        """Kill what still runs of it and return how it ended; again where it has ended before."""
+
+
+@contextmanager
+def attempts_of(
+    run: Run, *, foreign: bool, stopped: threading.Event, progress: Progress
+) -> Iterator[Attempts]:
+    """Yield the attempts of `run`; what they wrote is below `run.out` afterwards.
+
+    `foreign`: they run with another user id than this process's.
+
+    Raises:
+        OSError: folders cannot be made beside or below `run.out`.
+    """
+    folders = OutFolders(run.out, foreign=foreign)
+    try:
+        yield Attempts(run, folders, stopped, progress)
+    finally:
+        folders.put_back()
+
+
+class Attempts:
+    """Those of a run that are left, and the outcomes of the others."""
+
+    def __init__(
+        self, run: Run, folders: OutFolders, stopped: threading.Event, progress: Progress
+    ) -> None:
+        self._run = run
+        self._folders = folders
+        self._stopped = stopped
+        self._progress = progress
+        self._outcomes: dict[str, RunOutcome] = {}
+
+    @property
+    def left(self) -> tuple[Attempt, ...]:
+        """Those without an outcome, in their order."""
+        return tuple(one for one in self._run.attempts if one.name not in self._outcomes)
+
+    @property
+    def outcomes(self) -> tuple[RunOutcome, ...]:
+        """The outcome of every attempt, in their order."""
+        return tuple(self._outcomes[attempt.name] for attempt in self._run.attempts)
+
+    def make_folders(self) -> None:
+        """Make the folders that those that are left write into, all of them empty."""
+        for attempt in self.left:
+            self._folders.make(attempt.name)
+
+    def give_up(self, outcome: RunOutcome) -> None:
+        """Give those that are left this outcome, or that of what the user has stopped."""
+        given = stopped_run() if self._stopped.is_set() else outcome
+        for attempt in self.left:
+            self._folders.take(attempt.name)
+            self._outcomes[attempt.name] = given
+
+    def watch(self, started: Started) -> None:
+        """Watch what is left until all of it has ended, or `started` has, which ends here.
+
+        At least one attempt has an outcome afterwards.
+        """
+        try:
+            while self.left and self._watch_next(started):
+                pass
+        finally:
+            started.end()
+
+    def _watch_next(self, started: Started) -> bool:
+        """Watch the next attempt to its end; tell whether others can go on after it."""
+        attempt, *waiting = self.left
+        self._progress(self._phrase())
+        turn = _Turn(self._run, self._folders, [one.name for one in (attempt, *waiting)], started)
+        seen = turn.follow(self._stopped)
+        began = isinstance(seen, Ended) or self._folders.begun(attempt.name)
+        outcome = turn.outcome(seen)
+        goes_on = _is_sound(seen) and outcome.ending in (Ending.COMPLETED, Ending.EXIT)
+        if not goes_on or self._stopped.is_set():
+            started.end()
+        if self._stopped.is_set():
+            self.give_up(stopped_run())
+            return False
+        if goes_on and waiting:
+            self._folders.make(waiting[0].name)  # before the parent sees the other one go
+        for one in (attempt,) if began else (attempt, *waiting):
+            self._keep(one.name, outcome, started, turn.seconds)
+        return goes_on
+
+    def _keep(self, name: str, outcome: RunOutcome, started: Started, seconds: float) -> None:
+        self._folders.take(name)
+        log = "".join(
+            text if text.endswith("\n") or not text else f"{text}\n"
+            for text in (started.log.text(), self._folders.printed(name))
+        )
+        self._outcomes[name] = outcome.model_copy(update={"log": log, "seconds": seconds})
+
+    def _phrase(self) -> str:
+        number, total = 1 + len(self._outcomes), len(self._run.attempts)
+        return "running" if total == 1 else f"running {number} of {total}"
+
+
+_Seen = Ended | RunOutcome | None
+"""How an attempt ended by itself, the limit it broke, or None: its start has ended."""
+
+
+class _Turn:
+    """One attempt's turn at what was started: its clock and its limits."""
+
+    def __init__(self, run: Run, folders: OutFolders, names: list[str], started: Started) -> None:
+        """Begin the turn of the first of `names`; the others are waiting."""
+        self._limits = run.limits
+        self._folders = folders
+        self._name, *self._waiting = names
+        self._started = started
+        self._began = time.monotonic()
+        self._printed_before = started.log.total_bytes
+        self.seconds = 0.0
+
+    def follow(self, stopped: threading.Event) -> _Seen:
+        """Wait until it ends or is to be ended."""
+        seen: _Seen = None
+        next_look = self._began
+        while True:
+            # Asked before the looks at its folder, so that what was written until the end counts.
+            running = self._started.runs(_POLL_SECONDS)
+            seen = self._folders.ended(self._name)
+            self.seconds = time.monotonic() - self._began
+            if seen is None and running and time.monotonic() >= next_look:
+                seen = stopped_run() if stopped.is_set() else self._broken()
+                next_look = time.monotonic() + _LOOK_SECONDS
+            if seen is not None or not running:
+                return seen
+
+    def outcome(self, seen: _Seen) -> RunOutcome:
+        """Return what becomes of the attempt; ends what was started where it may go on no more."""
+        if isinstance(seen, RunOutcome):
+            return seen
+        if isinstance(seen, Ended) and _is_sound(seen):
+            return self._too_much() or self._started.outcome(seen)
+        died = self._started.end()
+        too_much = self._too_much()
+        if too_much is not None:
+            return too_much
+        if seen is None:
+            return died
+        untold = seen.signal == "SIGKILL" and seen.oom_kills is None
+        if untold and died.ending is Ending.OUT_OF_MEMORY:
+            return died
+        return self._started.outcome(seen)
+
+    def _broken(self) -> RunOutcome | None:
+        timeout = self._limits.timeout_seconds
+        if self.seconds > timeout:
+            message = f"still running after {timeout:g} seconds"
+            return RunOutcome(ending=Ending.TIMEOUT, message=message)
+        return self._too_much() or self._started.broken()
+
+    def _too_much(self) -> RunOutcome | None:
+        printed = self._started.log.total_bytes - self._printed_before
+        written = self._folders.written_bytes(self._waiting) + printed
+        allowed = self._limits.output_bytes
+        if written < allowed:  # a file that the system cuts off has exactly this size
+            return None
+        message = f"wrote {written:,} bytes where {allowed:,} are allowed"
+        return RunOutcome(ending=Ending.OUTPUT_LIMIT, message=message)
+
+
+def _is_sound(seen: _Seen) -> bool:
+    """Tell whether an attempt ended as a probe does: after it, others can go on."""
+    return isinstance(seen, Ended) and not seen.crashed

@@ -1,0 +1,1 @@
+"""What a capture script does beside the probe's own work."""

@@ -1,0 +1,1 @@
+"""The parts of the probe; only `probe.py` beside this folder imports them."""
