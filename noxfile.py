@@ -30,7 +30,7 @@ def _harness(session: nox.Session, command: str) -> None:
 
 @nox.session
 def matrix(session: nox.Session) -> None:
-    """Run a model in every environment of the matrix: nox -s matrix -- MODEL_DIR."""
+    """Run models in every environment of the matrix: nox -s matrix -- MODEL_DIR ..."""
     _harness(session, "matrix")
 
 
@@ -38,6 +38,18 @@ def matrix(session: nox.Session) -> None:
 def cells(session: nox.Session) -> None:
     """List the cells of the matrix and what each would cost; run nothing."""
     _harness(session, "cells")
+
+
+@nox.session
+def inspect(session: nox.Session) -> None:
+    """Tell what a model is, without TensorFlow: nox -s inspect -- MODEL_DIR."""
+    _harness(session, "inspect")
+
+
+@nox.session
+def capture(session: nox.Session) -> None:
+    """Write a script that records a model where it was made: nox -s capture -- MODEL_DIR."""
+    _harness(session, "capture")
 
 
 @nox.session

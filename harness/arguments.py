@@ -96,12 +96,18 @@ def _parsers() -> tuple[_Parser, Mapping[str, _Parser]]:
 
 
 def _matrix(parser: _Parser) -> None:
-    parser.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="model folder or file")
+    parser.add_argument(
+        "model_dirs",
+        nargs="+",
+        type=Path,
+        metavar="MODEL_DIR",
+        help="model folder or file; of several, each environment is made once for all",
+    )
     _cells(parser)
     _reference(parser)
     parser.add_argument(
         "--jobs",
-        type=int,
+        type=_at_least_one,
         metavar="N",
         help="environments worked on at once; default: as many as fit",
     )
@@ -139,6 +145,32 @@ def _cells(parser: _Parser) -> None:
     parser.add_argument(
         "--fresh", action="store_true", help="reuse no index answer, lock or observation"
     )
+
+
+def _inspect(parser: _Parser) -> None:
+    _model(parser)
+    parser.add_argument(
+        "--format",
+        type=_one_of(("text", "json")),
+        default="text",
+        metavar="FORMAT",
+        help="text or json; default: text",
+    )
+
+
+def _capture(parser: _Parser) -> None:
+    _model(parser)
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("capture.py"),
+        metavar="FILE",
+        help="where the script is written; default: capture.py",
+    )
+
+
+def _model(parser: _Parser) -> None:
+    parser.add_argument("model_dir", type=Path, metavar="MODEL_DIR", help="model folder or file")
 
 
 def _report(parser: _Parser) -> None:
@@ -188,6 +220,13 @@ def _results(parser: _Parser) -> None:
     )
 
 
+def _at_least_one(word: str) -> int:
+    if not word.isascii() or not word.isdigit() or int(word) == 0:
+        problem = f"{word!r} is no number of environments\n  allowed: 1 or more"
+        raise argparse.ArgumentTypeError(problem)
+    return int(word)
+
+
 def _one_of(allowed: Sequence[str]) -> Callable[[str], str]:
     def checked(word: str) -> str:
         if word not in allowed:
@@ -204,7 +243,7 @@ def _choices(allowed: Sequence[str] | Mapping[str, _Parser], hint: str | None) -
 
 _COMMANDS: Mapping[str, tuple[str, str, Callable[[_Parser], None]]] = {
     "matrix": (
-        "run a model in every environment of the matrix",
+        "run models in every environment of the matrix",
         "examples/digits/savedmodel --only 'tensorflow>=2.15' --fail-on failed",
         _matrix,
     ),
@@ -212,6 +251,16 @@ _COMMANDS: Mapping[str, tuple[str, str, Callable[[_Parser], None]]] = {
         "list the plan and what it would cost; run nothing",
         "--only 'tensorflow>=2.15' --only device=cpu",
         _cells,
+    ),
+    "inspect": (
+        "tell what a model is: format, versions, signatures, custom code; needs no TensorFlow",
+        "examples/digits/savedmodel",
+        _inspect,
+    ),
+    "capture": (
+        "write a script that records a model where it was made: outputs and environment",
+        "examples/digits/savedmodel --output capture.py",
+        _capture,
     ),
     "report": (
         "judge and render a saved sweep again, offline",

@@ -12,18 +12,24 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness.arguments import help_text, parse
+from harness.capture import write_capture
 from harness.environments.choose import choose_engine
-from harness.errors import HarnessError, InterruptedSweepError, UsageError
-from harness.model.reading import read_model
-from harness.pipeline import Job, find_sweep, judged_table, plan_matrix, run_matrix
+from harness.errors import HarnessError, InterruptedSweepError, NoReferenceError, UsageError
+from harness.judging import judged_table
+from harness.model.inspection import inspect_model
+from harness.pipeline import Job, Swept, run_matrix
 from harness.plan.matrix import load_matrix
+from harness.planning import plan_matrix, plan_models, read_models
+from harness.report.inspection import render_inspection, render_inspection_json
 from harness.report.layout import reflowed
 from harness.report.machine import render_json
 from harness.report.markdown import render_markdown
 from harness.report.plan import render_plan
+from harness.report.summary import render_summary
 from harness.report.table import Table
 from harness.report.terminal import render_terminal
-from harness.store.results import Results, load_record
+from harness.store.find import find_sweep
+from harness.store.results import load_record
 from harness.sweep.progress import make_display
 from harness.verdict import Verdict
 
@@ -62,26 +68,45 @@ def _run(arguments: Sequence[str]) -> int:
 
 def _matrix(options: argparse.Namespace) -> int:
     matrix = load_matrix(options.matrix)
-    model = read_model(options.model_dir)
+    models = read_models(options.model_dirs)
     chosen = choose_engine(options.engine, refresh=options.fresh)
     _tell(chosen.description)
     job = Job(
-        model=model,
+        models=plan_models(matrix, chosen.engine, models, only=options.only, refresh=options.fresh),
         matrix=matrix,
-        plan=plan_matrix(matrix, chosen.engine, only=options.only, refresh=options.fresh),
         chosen=chosen,
         reference=options.reference or matrix.reference,
-        results=Results(options.results, model.name),
+        results=options.results,
         jobs=options.jobs,
         fresh=options.fresh,
     )
     with make_display(sys.stderr, quiet=options.quiet) as display:
-        table = run_matrix(job, display)
+        swept = run_matrix(job, display)
     if not options.quiet:
         _tell("")
-    _print(_rendered(table, options.format, job.results.path / table.sweep))
+    return _show(swept, options)
+
+
+def _show(swept: Sequence[Swept], options: argparse.Namespace) -> int:
+    """Print the tables, then why some model has none; return the exit code of all."""
+    tables: list[tuple[Path, Table]] = []
+    missing: list[tuple[str, NoReferenceError]] = []
+    for each in swept:
+        if isinstance(each.table, Table):
+            tables.append((each.folder.path, each.table))
+        elif len(swept) == 1:
+            raise each.table
+        else:
+            missing.append((each.model.name, each.table))
+    several = len(swept) > 1
+    form = options.format
+    _print(_all_rendered(tables, form) if several else _rendered(*tables[0], form))
+    for name, error in missing:
+        _tell(f"error: {name}: {error}")
+    if missing:
+        return NoReferenceError.exit_code
     failing = {Verdict(verdict) for verdict in options.fail_on}
-    return int(any(cell.verdict in failing for cell in table.cells))
+    return int(any(cell.verdict in failing for _, table in tables for cell in table.cells))
 
 
 def _cells(options: argparse.Namespace) -> int:
@@ -93,10 +118,24 @@ def _cells(options: argparse.Namespace) -> int:
     return 0
 
 
+def _inspect(options: argparse.Namespace) -> int:
+    inspection = inspect_model(options.model_dir)
+    if options.format == "json":
+        _print(render_inspection_json(inspection))
+    else:
+        _print(render_inspection(inspection, width=_width()))
+    return 0
+
+
+def _capture(options: argparse.Namespace) -> int:
+    _print(f"{write_capture(options.model_dir, options.output)}\n")
+    return 0
+
+
 def _report(options: argparse.Namespace) -> int:
     folder = find_sweep(options.results, options.sweep)
     table = judged_table(folder, load_record(folder), options.reference)
-    _print(_rendered(table, options.format, folder.path))
+    _print(_rendered(folder.path, table, options.format))
     return 0
 
 
@@ -117,12 +156,28 @@ def _clean(options: argparse.Namespace) -> int:
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "matrix": _matrix,
     "cells": _cells,
+    "inspect": _inspect,
+    "capture": _capture,
     "report": _report,
     "clean": _clean,
 }
 
 
-def _rendered(table: Table, form: str, folder: Path) -> str:
+def _all_rendered(tables: Sequence[tuple[Path, Table]], form: str) -> str:
+    """Return the tables of several models, each under its model's name, and what they sum up to."""
+    texts = [_rendered(folder, table, form) for folder, table in tables]
+    if form == "json":
+        return "[\n" + ",\n".join(text.rstrip() for text in texts) + "\n]\n"
+    if form == "table":
+        names = [table.model.name for _, table in tables]
+        texts = [
+            f"{name}\n{'=' * len(name)}\n\n{text}" for name, text in zip(names, texts, strict=True)
+        ]
+        texts.append(render_summary([table for _, table in tables], width=_width()))
+    return "\n".join(texts)
+
+
+def _rendered(folder: Path, table: Table, form: str) -> str:
     if form == "markdown":
         return render_markdown(table)
     if form == "json":

@@ -1,61 +1,44 @@
-"""The rooms wired together: one function for each command."""
+"""The whole job: models through every environment of their plans, to their tables."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import numpy as np
 import psutil
-from numpy.typing import NDArray
 
 from harness import __version__
 from harness.environments.choose import Chosen
-from harness.environments.engine import Engine, Limits
+from harness.environments.engine import Limits
 from harness.environments.folders import private_folder
 from harness.environments.owner import is_orphan, owner
-from harness.errors import ResultsError, UsageError, nearest
-from harness.explain.explain import explain_all
+from harness.errors import NoReferenceError
 from harness.files import write_atomically
-from harness.judge.judge import judge
-from harness.judge.recommend import recommend
-from harness.judge.reference import check_wanted, elect
+from harness.judge.reference import check_wanted
+from harness.judging import equal_inputs, judged_table
 from harness.model.model import Model
-from harness.npz import NpzError, read_npz
-from harness.plan.index import read_index
 from harness.plan.matrix import Matrix
-from harness.plan.plan import Plan
-from harness.plan.planner import plan_cells
+from harness.planning import Planned
 from harness.report.machine import render_json
 from harness.report.markdown import render_markdown
-from harness.report.table import Table, build_table
+from harness.report.table import Table
 from harness.store.layout import SweepFolder, writing
+from harness.store.observations import forget
 from harness.store.record import Host, SweepRecord
-from harness.store.results import (
-    Results,
-    keep,
-    load_log,
-    load_observations,
-    load_outputs,
-    load_record,
-    save_record,
-)
-from harness.sweep.group import Sweep
+from harness.store.results import Results, keep, load_record, save_record
 from harness.sweep.key import sweep_key
 from harness.sweep.progress import Display
+from harness.sweep.request import Material, material
 from harness.sweep.sweep import run_sweep
-from harness.tensor import Tensor, from_arrays
+from harness.sweep.work import ModelSweep, Sweep, Task, first_tasks
 
-__all__ = ["Job", "find_sweep", "judged_table", "plan_matrix", "run_matrix"]
+__all__ = ["Job", "Swept", "run_matrix"]
 
 PROBE = Path(__file__).parent / "probe" / "probe.py"
-
-_ARRAY_BYTES = 64 * 1024**3
-"""Most bytes of arrays that are judged: beyond it a file is taken for a bomb."""
 
 _MOST_JOBS = 4
 """More environments at once compete for the disk and gain nothing."""
@@ -63,14 +46,14 @@ _MOST_JOBS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
-    """One model, one matrix, one engine: what `harness matrix` was asked for."""
+    """Models, one matrix, one engine: what `harness matrix` was asked for."""
 
-    model: Model
+    models: tuple[Planned, ...]
+    """Their names differ: each has a folder of its own in `results`."""
     matrix: Matrix
-    plan: Plan
     chosen: Chosen
     reference: str
-    results: Results
+    results: Path
     jobs: int | None = None
     """Environments worked on at once; None: as many as fit."""
     fresh: bool = False
@@ -78,139 +61,99 @@ class Job:
 
     @property
     def limits(self) -> Limits:
-        """What one run may use."""
+        """What one attempt may use."""
         return Limits.model_validate(self.matrix.limits.model_dump())
 
 
-def plan_matrix(
-    matrix: Matrix, engine: Engine, *, only: Sequence[str] = (), refresh: bool = False
-) -> Plan:
-    """Return the plan of a matrix for an engine; `refresh` asks the index again in any case."""
-    return plan_cells(
-        matrix,
-        read_index(os.environ, refresh=refresh),
-        platform=engine.platform,
-        unobtainable=engine.unobtainable,
-        only=only,
-    )
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What a model came to."""
+
+    model: Model
+    folder: SweepFolder
+    table: Table | NoReferenceError
+    """The error: what was asked for as the reference gave no outputs; the observations are kept."""
 
 
-def run_matrix(job: Job, display: Display) -> Table:
-    """Run a model in every environment of a plan; return the table, which is also written.
+@dataclass(slots=True)
+class _Begun:
+    """The sweep of one model, at work."""
+
+    swept: ModelSweep
+    record: SweepRecord
+
+
+def run_matrix(job: Job, display: Display) -> tuple[Swept, ...]:
+    """Run the models in every environment of their plans; return the tables, also written.
 
     Raises:
         HarnessError: see `harness.errors`; a failing cell is none.
     """
-    check_wanted(job.reference, job.plan.cells, expected=job.model.expected is not None)
-    with job.results.alone():
-        record, folder = _begin(job)
+    _check_references(job)
+    begun = [_begin(job, planned) for planned in job.models]
     for leftover in job.chosen.engine.remove_leftovers():
         display.note(leftover)
     with private_folder() as workspace, ThreadPoolExecutor(_workers(job)) as executor:
         sweep = Sweep(
             engine=job.chosen.engine,
-            model=job.model,
-            plan=job.plan,
             limits=job.limits,
             probe=PROBE,
-            results=job.results,
-            folder=folder,
             workspace=workspace,
             display=display,
+            models=tuple(each.swept for each in begun),
             fresh=job.fresh,
         )
-        run_sweep(sweep, executor)
-    table = judged_table(folder, record)
-    with writing(folder.path):
-        write_atomically(folder.table_json, render_json(table))
-        write_atomically(folder.table_markdown, render_markdown(table))
-    save_record(folder, record.model_copy(update={"finished": datetime.now(UTC)}))
-    job.results.point_latest(folder)
-    return table
+        run_sweep(sweep, first_tasks(sweep.models), executor)
+        again = [task for each in begun for task in _on_equal_inputs(each)]
+        if again:
+            run_sweep(sweep, again, executor)
+    return tuple(_finish(each) for each in begun)
 
 
-def judged_table(folder: SweepFolder, record: SweepRecord, reference: str | None = None) -> Table:
-    """Judge the saved observations of a sweep; runs nothing, needs nothing but its folder.
-
-    Raises:
-        NoReferenceError: the reference that was asked for does not exist or has no outputs.
-        ResultsError: the saved copy of `expected.npz` or `labels.npz` cannot be read.
-    """
-    plan, model = record.plan, record.model
-    observations = load_observations(folder, (planned.cell.id for planned in plan.cells))
-
-    def outputs(cell_id: str) -> Mapping[str, Tensor]:
-        return load_outputs(folder, observations[cell_id], _ARRAY_BYTES)
-
-    expected = _expected(folder)
-    elected = elect(
-        reference or record.reference,
-        plan.cells,
-        observations,
-        outputs,
-        writer=model.writer,
-        expected=expected is not None,
-    )
-    judgements = judge(
-        plan.cells,
-        observations,
-        outputs,
-        elected,
-        outputs(elected.cell) if elected.cell is not None else expected,
-        tolerances=model.tolerances,
-        labels=_labels(folder),
-    )
-    return build_table(
-        model=model,
-        engine=record.engine,
-        engine_description=record.engine_description,
-        sweep=record.id,
-        plan=plan,
-        observations=observations,
-        judgements=explain_all(
-            judgements, observations, lambda cell_id: load_log(folder.cell(cell_id))
-        ),
-        reference=elected,
-        recommendation=recommend(plan.cells, judgements, elected),
-    )
+def _check_references(job: Job) -> None:
+    """Refuse a reference that some model cannot have, before anything has run."""
+    problems = []
+    for planned in job.models:
+        expected = planned.model.expected is not None
+        try:
+            check_wanted(job.reference, planned.plan.cells, expected=expected)
+        except NoReferenceError as error:
+            several = len(job.models) > 1
+            problems.append(f"{planned.model.name}: {error}" if several else str(error))
+    if problems:
+        raise NoReferenceError("\n".join(problems))
 
 
-def find_sweep(results: Path, wanted: str | None) -> SweepFolder:
-    """Return the sweep that `wanted` names: a folder, `<model>` or `<model>/<sweep id>`.
-
-    None is the newest of all.
-
-    Raises:
-        ResultsError: there is none.
-    """
-    if wanted is None:
-        folders = {path.parent.resolve() for path in results.glob("*/*/sweep.json")}
-        if not folders:
-            raise ResultsError(
-                f"{results}: no sweep here\n"
-                "  Run `harness matrix MODEL_DIR` first, or name another place with --results DIR."
-            )
-        return SweepFolder(max(folders, key=lambda path: path.name))
-    for path in (Path(wanted), results / wanted, results / wanted / "latest"):
-        if (path / "sweep.json").is_file():
-            return SweepFolder(path.resolve())
-    there = sorted({path.parts[-3] for path in results.glob("*/*/sweep.json")})
-    hint = nearest(wanted, there)
-    raise ResultsError(
-        f"{wanted}: no sweep of that name in {results}\n"
-        "  allowed: a sweep's folder, <model>, or <model>/<sweep id>\n"
-        f"  models with sweeps: {', '.join(there) or 'none'}"
-        + (f"\n  hint: {hint}" if hint else "")
-    )
-
-
-def _begin(job: Job) -> tuple[SweepRecord, SweepFolder]:
+def _begin(job: Job, planned: Planned) -> _Begun:
     """Return the sweep to work on: the one that was stopped, or a new one."""
-    model, engine = job.model, job.chosen.engine.name
-    key = sweep_key(engine=engine, model=model, plan=job.plan, limits=job.limits)
+    results = Results(job.results, planned.model.name)
+    given = material(planned.model)
+    with results.alone():
+        record = _record(job, planned, results, given)
+        folder = results.begin(record)
+    model = planned.model
+    for source, copy in (
+        (model.raw, folder.raw),
+        (model.expected, folder.expected),
+        (model.labels, folder.labels),
+    ):
+        keep(source, copy)
+    if model.inputs is not None:
+        keep(model.inputs, folder.inputs)
+    swept = ModelSweep(
+        model=model, plan=planned.plan, material=given, results=results, folder=folder
+    )
+    return _Begun(swept, record)
+
+
+def _record(job: Job, planned: Planned, results: Results, given: Material) -> SweepRecord:
+    engine, model = job.chosen.engine.name, planned.model
+    key = sweep_key(
+        engine=engine, model=model, files=given.digests, plan=planned.plan, limits=job.limits
+    )
     now = datetime.now(UTC)
-    stopped = None if job.fresh else job.results.unfinished(key, _is_at_work)
-    record = SweepRecord(
+    stopped = None if job.fresh else results.unfinished(key, _is_at_work)
+    return SweepRecord(
         id=f"{now:%Y%m%dT%H%M%S.%f}Z-{key[:6]}" if stopped is None else stopped.id,
         key=key,
         owner=owner(),
@@ -218,21 +161,54 @@ def _begin(job: Job) -> tuple[SweepRecord, SweepFolder]:
         started=now if stopped is None else load_record(stopped).started,
         model=model,
         matrix=job.matrix,
-        plan=job.plan,
+        plan=planned.plan,
         engine=engine,
         engine_description=job.chosen.description,
         host=Host.this(),
         reference=job.reference,
     )
-    folder = job.results.begin(record)
-    for source, copy in (
-        (model.inputs, folder.inputs),
-        (model.expected, folder.expected),
-        (model.labels, folder.labels),
-    ):
-        if source is not None:
-            keep(source, copy)
-    return record, folder
+
+
+def _on_equal_inputs(begun: _Begun) -> Iterator[Task]:
+    """Yield what must be run on the reference's inputs, now that it is known; prepare the sweep.
+
+    A reference without outputs is no matter here: the table will say it.
+    """
+    swept, cells = (
+        begun.swept,
+        {planned.cell.id: planned.cell for planned in begun.swept.plan.cells},
+    )
+    try:
+        equal = equal_inputs(swept.folder, begun.record)
+    except NoReferenceError:
+        return
+    differing = () if equal is None else equal.cells
+    for cell in cells.keys() - set(differing):
+        forget(swept.folder.cell(cell).equal_inputs)  # of a reference that was another before
+    if equal is None:
+        return
+    begun.record = begun.record.model_copy(update={"equal_inputs": equal.source})
+    save_record(swept.folder, begun.record)
+    if swept.model.inputs is None:
+        keep(equal.file, swept.folder.inputs)
+    given = material(swept.model, equal.file)
+    for cell in differing:
+        yield Task(swept=swept, cell=cells[cell], equal_inputs=given)
+
+
+def _finish(begun: _Begun) -> Swept:
+    """Judge, and write the table where there is one."""
+    swept, record, folder = begun.swept, begun.record, begun.swept.folder
+    try:
+        table = judged_table(folder, record)
+    except NoReferenceError as error:
+        return Swept(swept.model, folder, error)
+    with writing(folder.path):
+        write_atomically(folder.table_json, render_json(table))
+        write_atomically(folder.table_markdown, render_markdown(table))
+    save_record(folder, record.model_copy(update={"finished": datetime.now(UTC)}))
+    swept.results.point_latest(folder)
+    return Swept(swept.model, folder, table)
 
 
 def _is_at_work(label: str) -> bool:
@@ -247,27 +223,6 @@ def _workers(job: Job) -> int:
     the disk in turns; fewer where their memory limits together exceed the machine's memory.
     """
     if job.jobs is not None:
-        if job.jobs < 1:
-            raise UsageError(f"--jobs {job.jobs}: allowed is 1 or more")
         return job.jobs
     fitting = int(psutil.virtual_memory().total // job.limits.memory_bytes)
     return max(1, min(os.cpu_count() or 1, fitting, _MOST_JOBS))
-
-
-def _expected(folder: SweepFolder) -> Mapping[str, Tensor] | None:
-    if not folder.expected.exists():
-        return None
-    try:
-        return from_arrays(read_npz(folder.expected, max_bytes=_ARRAY_BYTES, what="expected.npz"))
-    except (NpzError, ValueError) as error:
-        raise ResultsError(f"{folder.expected}: {error}") from error
-
-
-def _labels(folder: SweepFolder) -> NDArray[np.generic] | None:
-    if not folder.labels.exists():
-        return None
-    try:
-        arrays = read_npz(folder.labels, max_bytes=_ARRAY_BYTES, what="labels.npz")
-    except NpzError as error:
-        raise ResultsError(f"{folder.labels}: {error}") from error
-    return next(iter(arrays.values()), None)

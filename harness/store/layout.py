@@ -22,7 +22,8 @@ class CellFolder:
     @property
     def sweep(self) -> SweepFolder:
         """The sweep it belongs to."""
-        return SweepFolder(self.path.parent.parent)
+        cells = next(folder for folder in self.path.parents if folder.name == "cells")
+        return SweepFolder(cells.parent)
 
     @property
     def observation(self) -> Path:
@@ -33,6 +34,29 @@ class CellFolder:
     def outputs(self) -> Path:
         """The output arrays, as the probe encoded them."""
         return self.path / "outputs.npz"
+
+    @property
+    def repeat(self) -> Path:
+        """The outputs of a second inference, where it gave other bits."""
+        return self.path / "repeat.npz"
+
+    @property
+    def preprocessed(self) -> Path:
+        """What `preprocess.py` returned in this environment, by name."""
+        return self.path / "preprocessed.npz"
+
+    def loader(self, name: str) -> CellFolder:
+        """Return the folder of a further loader: the same files once more."""
+        return CellFolder(self.path / "loaders" / name)
+
+    def further(self) -> tuple[CellFolder, ...]:
+        """Return the folders of further loaders that are there."""
+        return tuple(CellFolder(path) for path in sorted(self.path.glob("loaders/*")))
+
+    @property
+    def equal_inputs(self) -> CellFolder:
+        """What the first loader came to on the reference's inputs, where its own differ."""
+        return CellFolder(self.path / "equal-inputs")
 
     @property
     def log(self) -> Path:
@@ -63,8 +87,17 @@ class SweepFolder:
 
     @property
     def inputs(self) -> Path:
-        """The inputs every cell was fed: the user's, or what the probe generated."""
+        """The inputs every cell was fed: the user's, or what the probe generated.
+
+        Beside `raw`, the inputs all cells are measured against: those that were recorded where
+        the model was made, or else what the reference's environment made of `raw`.
+        """
         return self.path / "inputs.npz"
+
+    @property
+    def raw(self) -> Path:
+        """A copy of the model's `raw.npz`, which every cell's `preprocess.py` was given."""
+        return self.path / "raw.npz"
 
     @property
     def expected(self) -> Path:

@@ -15,7 +15,10 @@ from harness.observation import SCHEMA
 from harness.plan.matrix import Matrix
 from harness.plan.plan import Plan
 
-__all__ = ["Host", "SweepRecord"]
+__all__ = ["RECORDED_INPUTS", "Host", "SweepRecord"]
+
+RECORDED_INPUTS = "inputs.npz"
+"""Stands for the inputs that were recorded where the model was made; no cell has such an id."""
 
 
 class Host(Value):
@@ -60,5 +63,8 @@ class SweepRecord(Value):
     host: Host
     reference: str
     """What was asked for: `auto`, `expected` or a cell id."""
+    equal_inputs: str | None = None
+    """Whose inputs the cells whose own differ were run on once more: a cell's, or those of
+    `inputs.npz`; None where none were."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)

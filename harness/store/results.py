@@ -1,11 +1,11 @@
-"""Saving and loading sweeps: atomic writes, whole observations only, history by key."""
+"""The sweeps of a model: begun, found again, looked through for what was observed before."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,31 +14,22 @@ from pydantic import ValidationError
 from harness.environments.folders import locked
 from harness.errors import ResultsError
 from harness.files import replacing, write_atomically
-from harness.npz import read_npz
-from harness.observation import Ending, Observation
+from harness.observation import Observation
 from harness.store.layout import CellFolder, SweepFolder, reading, writing
+from harness.store.observations import load_observation
 from harness.store.record import SweepRecord
-from harness.tensor import Tensor, decode_outputs
-from harness.untrusted import open_regular
+from harness.store.untrusted import copy_untrusted
 
 __all__ = [
     "Results",
     "keep",
     "keep_inputs",
-    "load_log",
-    "load_observation",
-    "load_observations",
-    "load_outputs",
     "load_record",
-    "save_observation",
     "save_record",
-    "take_over",
 ]
 
 _SEARCHED_SWEEPS = 50
 """How many earlier sweeps are looked through for an observation to take over."""
-
-_OBSERVATION_BYTES = 64 * 1024**2
 
 
 class Results:
@@ -89,11 +80,13 @@ class Results:
         return folder
 
     def earlier(
-        self, cell_id: str, wanted: Callable[[Observation], bool]
+        self,
+        place: Callable[[SweepFolder], CellFolder],
+        wanted: Callable[[Observation], bool],
     ) -> tuple[CellFolder, Observation] | None:
-        """Return the newest observation of this cell that is `wanted`, and where it is."""
+        """Return the newest observation at a place in a sweep that is `wanted`, and where it is."""
         for sweep in self.sweeps()[:_SEARCHED_SWEEPS]:
-            folder = sweep.cell(cell_id)
+            folder = place(sweep)
             observation = load_observation(folder)
             if observation is not None and wanted(observation):
                 return folder, observation
@@ -136,109 +129,18 @@ def load_record(folder: SweepFolder) -> SweepRecord:
         ) from error
 
 
-def save_observation(
-    folder: CellFolder,
-    observation: Observation,
-    *,
-    log: str,
-    lock: str | None = None,
-    outputs: Path | None = None,
-) -> None:
-    """Write everything of one cell, the observation last."""
-    with writing(folder.path):
-        folder.path.mkdir(parents=True, exist_ok=True)
-        folder.observation.unlink(missing_ok=True)
-        folder.outputs.unlink(missing_ok=True)
-        write_atomically(folder.log, log)
-        if lock is not None:
-            write_atomically(folder.lock, lock)
-        if outputs is not None:
-            _copy_untrusted(outputs, folder.outputs)
-        write_atomically(folder.observation, observation.model_dump_json(indent=1) + "\n")
-
-
-def take_over(source: CellFolder, observation: Observation, target: CellFolder) -> Observation:
-    """Copy an earlier observation with its files into a sweep, marked as cached; return it."""
-    cached = observation.model_copy(update={"cached": True})
-    with writing(target.path):
-        target.path.mkdir(parents=True, exist_ok=True)
-        for earlier, here in (
-            (source.outputs, target.outputs),
-            (source.log, target.log),
-            (source.lock, target.lock),
-        ):
-            if earlier.is_file():
-                _take(earlier, here)
-        write_atomically(target.observation, cached.model_dump_json(indent=1) + "\n")
-    return cached
-
-
-def load_observation(folder: CellFolder) -> Observation | None:
-    """Read the observation of a cell; None where there is none that is whole."""
-    try:
-        if folder.observation.stat().st_size > _OBSERVATION_BYTES:
-            return None
-        observation = Observation.model_validate_json(folder.observation.read_bytes())
-    except (OSError, ValidationError):
-        return None
-    whole = observation.ending is not Ending.COMPLETED or folder.outputs.is_file()
-    return observation if whole else None
-
-
-def load_observations(folder: SweepFolder, cell_ids: Iterable[str]) -> Mapping[str, Observation]:
-    """Read the observations of a sweep, by cell id."""
-    pairs = ((cell_id, load_observation(folder.cell(cell_id))) for cell_id in cell_ids)
-    return {cell_id: observation for cell_id, observation in pairs if observation is not None}
-
-
-def load_log(folder: CellFolder) -> str:
-    """Read what a cell printed; empty where there is nothing."""
-    try:
-        return folder.log.read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-
-
-def load_outputs(
-    folder: SweepFolder, observation: Observation, max_bytes: int
-) -> dict[str, Tensor]:
-    """Read and decode the outputs of one cell.
-
-    Raises:
-        ValueError: the arrays are not what the observation says, or cannot be read.
-    """
-    path = folder.cell(observation.cell).outputs
-    arrays = read_npz(path, max_bytes=max_bytes, what="outputs.npz")
-    return decode_outputs(observation.outputs, arrays)
-
-
-def keep(source: Path, target: Path) -> None:
-    """Copy one of the user's files, such as `expected.npz`, into a sweep."""
-    with writing(target), source.open("rb") as stream, replacing(target) as copy:
-        shutil.copyfileobj(stream, copy)
+def keep(source: Path | None, target: Path) -> None:
+    """Let a sweep have a copy of one of the user's files, such as `expected.npz`, or none."""
+    with writing(target):
+        if source is None:
+            target.unlink(missing_ok=True)
+            return
+        with source.open("rb") as stream, replacing(target) as copy:
+            shutil.copyfileobj(stream, copy)
 
 
 def keep_inputs(folder: SweepFolder, source: Path) -> None:
     """Copy the inputs a probe generated into the sweep, unless they are there."""
     with writing(folder.path):
         if not folder.inputs.exists():
-            _copy_untrusted(source, folder.inputs)
-
-
-def _copy_untrusted(source: Path, target: Path) -> None:
-    """Copy a file that a probe wrote; a link in its place is never followed.
-
-    Raises:
-        UntrustedFileError: it is no regular file.
-    """
-    with open_regular(source) as stream, replacing(target) as copy:
-        shutil.copyfileobj(stream, copy)
-
-
-def _take(source: Path, target: Path) -> None:
-    """Link or copy a file that is never changed in place."""
-    target.unlink(missing_ok=True)
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copyfile(source, target, follow_symlinks=False)
+            copy_untrusted(source, folder.inputs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from harness.environments.engine import Environment, Limits
 from harness.model.model import Model
 from harness.plan.plan import Plan
 
-__all__ = ["file_digest", "observation_key", "processor", "sweep_key"]
+__all__ = ["file_digest", "folder_digest", "observation_key", "processor", "sweep_key"]
 
 
 def observation_key(
@@ -20,19 +21,22 @@ def observation_key(
     engine: str,
     environment: Environment,
     model: Model,
-    inputs_digest: str | None,
+    files: Mapping[str, str],
     request: str,
     probe_digest: str,
     flags: Flags,
     limits: Limits,
 ) -> str:
-    """Return a digest over everything an observation can depend on, the processor included."""
+    """Return a digest over everything an observation can depend on, the processor included.
+
+    `files` has the digests of what lies beside the model, by name.
+    """
     return _digest(
         {
             "engine": engine,
             "environment": environment.identity,
             "model": model.digest,
-            "inputs": inputs_digest,
+            "files": dict(files),
             "request": request,
             "probe": probe_digest,
             "variables": flags.variables,
@@ -42,14 +46,17 @@ def observation_key(
     )
 
 
-def sweep_key(*, engine: str, model: Model, plan: Plan, limits: Limits) -> str:
+def sweep_key(
+    *, engine: str, model: Model, files: Mapping[str, str], plan: Plan, limits: Limits
+) -> str:
     """Return a digest over what was asked for: the same command gives the same key."""
     return _digest(
         {
             "engine": engine,
             "model": model.digest,
             "name": model.name,
-            "path": str(model.path),
+            "path": str(model.path / model.prefix),
+            "files": dict(files),
             "cells": [planned.cell.model_dump(mode="json") for planned in plan.cells],
             "limits": limits.model_dump(),
         }
@@ -60,6 +67,12 @@ def file_digest(path: Path) -> str:
     """Return the sha256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def folder_digest(folder: Path) -> str:
+    """Return a digest over the names and contents of all Python files below a folder."""
+    files = sorted(path for path in folder.rglob("*.py") if path.is_file())
+    return _digest({path.relative_to(folder).as_posix(): file_digest(path) for path in files})
 
 
 @cache

@@ -1,16 +1,13 @@
-"""What a run left behind, read as hostile input, to an observation."""
+"""What an attempt left behind, read as hostile input, to an observation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Literal
-
-from pydantic import ValidationError
+from typing import Literal, NamedTuple
 
 from harness.environments.engine import CellFailure, Environment, Lock, RunOutcome
-from harness.npz import NpzError, read_npz
 from harness.observation import (
     Ending,
     Failure,
@@ -20,21 +17,28 @@ from harness.observation import (
     Seconds,
     Stage,
 )
-from harness.tensor import decode_outputs
-from harness.untrusted import UntrustedFileError, open_regular
+from harness.store.observations import Arrays
+from harness.sweep.arrays import unsound_arrays, unsound_inputs, unsound_outputs
+from harness.sweep.report_file import Unreadable, read_report
+from harness.sweep.request import Inputs
 
-__all__ = ["Asked", "observe_failure", "observe_run"]
-
-_REPORT_BYTES = 16 * 1024**2
-"""A report of 2,000 packages and 1,000 tensors is under 1 MB."""
+__all__ = ["Asked", "Observed", "observe_failure", "observe_run"]
 
 # The process ended, but not the way a probe ends by itself.
 _CUT_SHORT = (Ending.SIGNAL, Ending.TIMEOUT, Ending.OUT_OF_MEMORY, Ending.OUTPUT_LIMIT, Ending.EXIT)
 
+_Source = Literal["inputs.npz", "generated", "preprocess.py", "reference"]
+_SOURCES: dict[Inputs, _Source] = {
+    "recorded": "inputs.npz",
+    "generated": "generated",
+    "raw": "preprocess.py",
+    "reference": "reference",
+}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What the harness itself knows of the cell it observes."""
+    """What the harness itself knows of the attempt it observes."""
 
     cell: str
     key: str
@@ -42,15 +46,16 @@ class Asked:
     loader: str
     lock: Lock | None = None
     environment: Environment | None = None
-    inputs: Literal["inputs.npz", "generated"] = "generated"
+    inputs: Inputs = "generated"
     output_bytes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Unreadable:
-    """Why a report or its arrays cannot be believed."""
+class Observed(NamedTuple):
+    """An observation, and the files it is about."""
 
-    why: str
+    observation: Observation
+    arrays: Arrays
+    """Those that are sound; none where the attempt did not complete."""
 
 
 def observe_failure(asked: Asked, failure: CellFailure) -> Observation:
@@ -63,14 +68,14 @@ def observe_failure(asked: Asked, failure: CellFailure) -> Observation:
     )
 
 
-def observe_run(asked: Asked, outcome: RunOutcome, out: Path) -> Observation:
-    """Return the observation of a run: how it ended, and as much of its report as is sound."""
+def observe_run(asked: Asked, outcome: RunOutcome, out: Path) -> Observed:
+    """Return what is seen of an attempt that wrote into `out`, which nothing changes any more."""
     if outcome.ending is Ending.INFRASTRUCTURE:
         broken = Failure(type="Infrastructure", message=outcome.message)
-        return _observation(asked, ending=outcome.ending, stage=Stage.START, failure=broken)
-    report = _read_report(out / "report.json")
-    if isinstance(report, _Unreadable):
-        return _without_report(asked, outcome, report)
+        return _bare(_observation(asked, ending=outcome.ending, stage=Stage.START, failure=broken))
+    report = read_report(out, asked.loader)
+    if isinstance(report, Unreadable):
+        return _bare(_without_report(asked, outcome, report))
     if report.completed:
         return _completed(asked, outcome, report, out)
     ending = outcome.ending
@@ -79,37 +84,84 @@ def observe_run(asked: Asked, outcome: RunOutcome, out: Path) -> Observation:
     failure = report.failure
     if failure is None and outcome.message:
         failure = Failure(type="", message=outcome.message)
-    return _observation(
-        asked, ending=ending, stage=report.stage, failure=failure, outcome=outcome, report=report
-    )
-
-
-def _completed(asked: Asked, outcome: RunOutcome, report: ProbeReport, out: Path) -> Observation:
-    unreadable = _check_arrays(asked, report, out)
-    if unreadable is not None:
-        return _observation(
+    return _bare(
+        _observation(
             asked,
-            ending=Ending.INVALID,
-            stage=Stage.COLLECT,
-            failure=Failure(type="InvalidOutputs", message=unreadable.why),
+            ending=ending,
+            stage=report.stage,
+            failure=failure,
             outcome=outcome,
             report=report,
         )
-    warnings: tuple[str, ...] = ()
+    )
+
+
+def _bare(observation: Observation) -> Observed:
+    return Observed(observation, Arrays())
+
+
+def _completed(asked: Asked, outcome: RunOutcome, report: ProbeReport, out: Path) -> Observed:
+    unsound = _unsound(asked, report, out)
+    if unsound is not None:
+        return _bare(
+            _observation(
+                asked,
+                ending=Ending.INVALID,
+                stage=Stage.COLLECT,
+                failure=Failure(type="InvalidOutputs", message=unsound),
+                outcome=outcome,
+                report=report,
+            )
+        )
+    warnings = []
+    repeat = _repeat(asked, report, out)
+    if isinstance(repeat, Unreadable):
+        warnings.append(f"what a second inference gave cannot be compared: {repeat.why}")
     if outcome.ending in _CUT_SHORT:
         how = outcome.signal or outcome.ending.value
-        warnings = (f"the process ended by {how} after its results were written",)
-    return _observation(
+        warnings.append(f"the process ended by {how} after its results were written")
+    observation = _observation(
         asked,
         ending=Ending.COMPLETED,
         stage=None,
         outcome=outcome,
         report=report,
-        warnings=warnings,
+        warnings=tuple(warnings),
     )
+    arrays = Arrays(
+        outputs=out / "outputs.npz",
+        repeat=repeat if isinstance(repeat, Path) else None,
+        preprocessed=out / "preprocessed.npz" if asked.inputs == "raw" else None,
+    )
+    return Observed(observation, arrays)
 
 
-def _without_report(asked: Asked, outcome: RunOutcome, unreadable: _Unreadable) -> Observation:
+def _unsound(asked: Asked, report: ProbeReport, out: Path) -> str | None:
+    """Return why what came with a report is not what it says; None where it is."""
+    most = asked.output_bytes
+    unsound = unsound_outputs(out / "outputs.npz", report.outputs, most)
+    if unsound is None and asked.inputs == "generated":
+        unsound = unsound_arrays(out / "inputs.npz", most)
+    if unsound is None and asked.inputs == "raw":
+        if report.preprocessed is None:
+            return "the report does not say what preprocess.py returned"
+        unsound = unsound_inputs(out / "preprocessed.npz", report.preprocessed, most)
+    return unsound
+
+
+def _repeat(asked: Asked, report: ProbeReport, out: Path) -> Path | Unreadable | None:
+    """Return the outputs of a second inference; None where they are the same bits.
+
+    A model with random outputs may give other shapes the second time: that is no fault.
+    """
+    if report.deterministic is not False:
+        return None
+    path = out / "repeat.npz"
+    unsound = unsound_outputs(path, report.outputs, asked.output_bytes)
+    return path if unsound is None else Unreadable(unsound)
+
+
+def _without_report(asked: Asked, outcome: RunOutcome, unreadable: Unreadable) -> Observation:
     """A run that ended before its first report, or forged or broke it."""
     ending = outcome.ending if outcome.ending in _CUT_SHORT else Ending.INVALID
     message = "; ".join(part for part in (outcome.message, unreadable.why) if part)
@@ -143,6 +195,8 @@ def _observation(
         signal=outcome.signal if outcome is not None else None,
         environment=environment.facts if environment is not None else None,
         locked=lock.packages if lock is not None else {},
+        # Told of every end, since it is what tells these attempts from those on own inputs.
+        inputs=InputFacts(source="reference") if asked.inputs == "reference" else None,
         seconds=seconds,
         warnings=warnings if lock is None or lock.note is None else (lock.note, *warnings),
         observed=datetime.now(UTC),
@@ -151,47 +205,23 @@ def _observation(
 
 
 def _with_report(observed: Observation, asked: Asked, report: ProbeReport) -> Observation:
+    preprocessed = None if report.preprocessed is None else tuple(report.preprocessed)
     return observed.model_copy(
         update={
-            "loader": report.loader,
             "actual": report.actual,
             "packages": report.packages,
             "signature": report.signature,
             "inputs": InputFacts(
-                source=asked.inputs, digest=report.inputs_digest, tensors=tuple(report.inputs)
+                source=_SOURCES[asked.inputs],
+                digest=report.inputs_digest,
+                tensors=tuple(report.inputs),
             ),
+            "preprocessed": preprocessed if asked.inputs == "raw" else None,
             "outputs": tuple(report.outputs),
             "deterministic": report.deterministic,
+            "restored": report.restored,
+            "training": report.training,
             "peak_memory_bytes": report.peak_memory_bytes,
             "warnings": (*report.warnings, *observed.warnings),
         }
     )
-
-
-def _read_report(path: Path) -> ProbeReport | _Unreadable:
-    try:
-        with open_regular(path) as stream:
-            data = stream.read(_REPORT_BYTES + 1)
-    except FileNotFoundError:
-        return _Unreadable("the probe wrote no report")
-    except UntrustedFileError as error:
-        return _Unreadable(f"report.json {error}")
-    if len(data) > _REPORT_BYTES:
-        return _Unreadable(f"report.json is larger than {_REPORT_BYTES} bytes")
-    try:
-        return ProbeReport.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(str(part) for part in first["loc"])[:200]
-        return _Unreadable(f"report.json breaks its schema at {place or 'the top'}: {first['msg']}")
-
-
-def _check_arrays(asked: Asked, report: ProbeReport, out: Path) -> _Unreadable | None:
-    try:
-        arrays = read_npz(out / "outputs.npz", max_bytes=asked.output_bytes, what="outputs.npz")
-        decode_outputs(report.outputs, arrays)
-        if asked.inputs == "generated":
-            read_npz(out / "inputs.npz", max_bytes=asked.output_bytes, what="inputs.npz")
-    except (NpzError, ValueError) as error:
-        return _Unreadable(str(error))
-    return None

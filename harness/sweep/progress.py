@@ -25,15 +25,22 @@ Clock = Callable[[], float]
 
 
 class Display(Protocol):
-    """Shows the progress of a sweep. Every method can be called from any thread, at any time."""
+    """Shows the progress of a sweep. Every method can be called from any thread, at any time.
+
+    A cell is one model in one cell of the matrix; its title is the cell's id, and the model's name
+    where there are several.
+    """
 
     def start(self, total_cells: int) -> None:
-        """Begin: so many cells will be run."""
+        """Begin, or go on: so many cells more will be run."""
 
-    def cell(self, cell_id: str, what: str) -> None:
-        """Show what is being done for a cell from now on: `resolving`."""
+    def cell(self, title: str, what: str, cells: int = 1) -> None:
+        """Show what is being done for one cell, or several of one title: `resolving`."""
 
-    def done(self, cell_id: str, outcome: str) -> None:
+    def leave(self, title: str) -> None:
+        """Take notice that nothing more is done under this title; harmless when repeated."""
+
+    def done(self, title: str, outcome: str) -> None:
         """Show how a cell ended: `failed at import: TypeError: no`."""
 
     def note(self, text: str) -> None:
@@ -76,10 +83,13 @@ class SilentDisplay:
     def start(self, total_cells: int) -> None:
         """Begin."""
 
-    def cell(self, cell_id: str, what: str) -> None:
+    def cell(self, title: str, what: str, cells: int = 1) -> None:
         """Take notice of what is being done."""
 
-    def done(self, cell_id: str, outcome: str) -> None:
+    def leave(self, title: str) -> None:
+        """Take notice that nothing more is done."""
+
+    def done(self, title: str, outcome: str) -> None:
         """Take notice of how a cell ended."""
 
     def note(self, text: str) -> None:
@@ -109,22 +119,27 @@ class PlainDisplay(SilentDisplay):
         self._phases = Phases()
 
     def start(self, total_cells: int) -> None:
-        """Begin: so many cells will be run."""
+        """Begin, or go on: so many cells more will be run."""
         with self._phases.lock:
-            self._phases.total = total_cells
+            self._phases.total += total_cells
 
-    def cell(self, cell_id: str, what: str) -> None:
-        """Show a line where the cell enters another phase."""
+    def cell(self, title: str, what: str, cells: int = 1) -> None:
+        """Show a line where it is another phase."""
         what = one_line(what)
         with self._phases.lock:
-            if self._phases.enter(cell_id, what, self._clock()):
-                self._write(self._phases.line(cell_id, what))
+            if self._phases.enter(title, what, self._clock(), cells):
+                self._write(self._phases.line(title, what))
 
-    def done(self, cell_id: str, outcome: str) -> None:
+    def leave(self, title: str) -> None:
+        """Take notice that nothing more is done."""
+        with self._phases.lock:
+            self._phases.leave(title)
+
+    def done(self, title: str, outcome: str) -> None:
         """Show a line."""
         with self._phases.lock:
-            self._phases.leave(cell_id)
-            self._write(self._phases.line(cell_id, one_line(outcome)))
+            self._phases.finish(title)
+            self._write(self._phases.line(title, one_line(outcome)))
 
     def note(self, text: str) -> None:
         """Show a line."""
@@ -151,22 +166,28 @@ class LiveDisplay(SilentDisplay):
         )
 
     def start(self, total_cells: int) -> None:
-        """Begin: so many cells will be run."""
+        """Begin, or go on: so many cells more will be run."""
         with self._phases.lock:
-            self._phases.total = total_cells
-            self._began = self._clock()
+            if self._phases.total == 0:
+                self._began = self._clock()
+            self._phases.total += total_cells
         self._live.start(refresh=True)
 
-    def cell(self, cell_id: str, what: str) -> None:
+    def cell(self, title: str, what: str, cells: int = 1) -> None:
         """Show it at the next redrawing."""
         with self._phases.lock:
-            self._phases.enter(cell_id, one_line(what), self._clock())
+            self._phases.enter(title, one_line(what), self._clock(), cells)
 
-    def done(self, cell_id: str, outcome: str) -> None:
+    def leave(self, title: str) -> None:
+        """Take it away."""
+        with self._phases.lock:
+            self._phases.leave(title)
+
+    def done(self, title: str, outcome: str) -> None:
         """Move the cell up."""
         with self._phases.lock:
-            self._phases.leave(cell_id)
-            line = self._phases.line(cell_id, one_line(outcome))
+            self._phases.finish(title)
+            line = self._phases.line(title, one_line(outcome))
         self._print(line, overflow="ellipsis")
 
     def note(self, text: str) -> None:
@@ -193,14 +214,14 @@ class LiveDisplay(SilentDisplay):
             now = self._clock()
             phases = tuple(self._phases.in_flight.items())
             total, finished = self._phases.total, len(self._phases.finished)
-        waiting = max(0, total - finished - len(phases))
+            waiting = self._phases.waiting
         counts = f"{finished} of {total} done, {waiting} waiting, {_duration(now - self._began)}"
         bar = Table.grid(padding=(0, 2))
         bar.add_row(ProgressBar(total=max(total, 1), completed=finished, width=24), Text(counts))
-        longest = max((len(cell_id) for cell_id, _ in phases), default=0)
+        longest = max((len(title) for title, _ in phases), default=0)
         flight = (
-            f"{cell_id:<{longest}}  {_duration(now - phase.began):>5}  {phase.what}"
-            for cell_id, phase in phases
+            f"{title:<{longest}}  {_duration(now - phase.began):>5}  {phase.what}"
+            for title, phase in phases
         )
         # The bar first: what a low terminal has no room for is cut off below.
         return Group(bar, *(Text(line, no_wrap=True, overflow="ellipsis") for line in flight))

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import docker
+import numpy as np
 import pytest
 
 from tests.support.require import docker_daemon
@@ -62,15 +64,17 @@ class Bench:
         self.results = folder / "results"
         (folder / "matrix.yaml").write_text(MATRIX)
 
-    def arguments(self, model: Path, *more: str) -> list[str]:
+    def arguments(self, models: Sequence[Path], *more: str) -> list[str]:
         return [
-            *(sys.executable, "-m", "harness", "matrix", str(model)),
+            *(sys.executable, "-m", "harness", "matrix", *map(str, models)),
             *("--engine", self.engine, "--results", str(self.results), *more),
         ]
 
-    def run(self, model: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *models_and_options: Path | str) -> subprocess.CompletedProcess[str]:
+        models = [each for each in models_and_options if isinstance(each, Path)]
+        options = [each for each in models_and_options if isinstance(each, str)]
         return subprocess.run(
-            self.arguments(model, *more),
+            self.arguments(models, *options),
             cwd=self.folder,
             capture_output=True,
             text=True,
@@ -79,7 +83,7 @@ class Bench:
 
     def start(self, model: Path, *more: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
-            self.arguments(model, *more),
+            self.arguments([model], *more),
             cwd=self.folder,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -201,6 +205,95 @@ def test_keras_files(
         else:
             assert (row["verdict"], row["stage"]) == ("failed", "load")
             assert row["reason"]["code"] != "unclassified"
+
+
+def test_each_loader_is_told(bench: Bench, swept: subprocess.CompletedProcess[str]) -> None:
+    loaders = {
+        cell_id: [loader["name"] for loader in row["loaders"]]
+        for cell_id, row in bench.cells("digits-savedmodel").items()
+        if row["verdict"] != "failed"
+    }
+    with_keras = ["saved_model.load", "session", "keras.load_model"]
+    assert loaders["tf2.4.4-py3.8-cpu"] == with_keras
+    assert loaders["tf2.15.1-py3.11-cpu"] == with_keras
+    assert loaders["tf2.21.0-py3.13-cpu"] == ["saved_model.load", "session", "TFSMLayer"]
+    folder = (bench.results / "digits-savedmodel/latest").resolve()
+    cell = folder / "cells/tf2.15.1-py3.11-cpu"
+    for further in ("session", "keras.load_model"):
+        files = {path.name for path in (cell / "loaders" / further).iterdir()}
+        assert files == {"observation.json", "outputs.npz", "probe.log"}
+
+
+def test_two_models_in_one_command_share_environments_and_runs(
+    swept: subprocess.CompletedProcess[str], tmp_path: Path, engine: Engine
+) -> None:
+    both = Bench(tmp_path, engine)
+    models = (DIGITS / "savedmodel", DIGITS / "h5")
+    done = both.run(*models, "--only", "tensorflow>=2.15", "--only", "flags=default")
+    assert done.returncode == 0, done.stderr
+    for cell_id in ("tf2.15.1-py3.11-cpu", "tf2.21.0-py3.13-cpu"):
+        running = [line for line in done.stderr.splitlines() if line.endswith(": running")]
+        assert sum(f"digits-savedmodel (+1) {cell_id}: " in line for line in running) == 1
+        for name in ("digits-savedmodel", "digits-h5"):
+            assert both.cells(name)[cell_id]["verdict"] == "equivalent"
+    locks = {
+        name: {row["id"]: row["lock"] for row in both.table(name)["cells"]}
+        for name in ("digits-savedmodel", "digits-h5")
+    }
+    assert locks["digits-savedmodel"] == locks["digits-h5"]
+    first, second = done.stdout.split("\ndigits-h5\n=========\n")
+    assert first.startswith("digits-savedmodel\n=================\n")
+    assert second
+    again = both.run(DIGITS / "h5", "--only", "tensorflow>=2.15", "--only", "flags=default")
+    assert again.returncode == 0, again.stderr
+    assert all(row["cached"] for row in both.cells("digits-h5").values())
+
+
+PREPROCESS = """\
+import sys
+
+
+def preprocess(raw):
+    largest = 16.0 if sys.version_info < (3, 13) else 15.0
+    return (raw["scans"] / largest).astype("float32")
+"""
+
+
+def test_preprocessing_that_differs_is_told_from_the_model(
+    swept: subprocess.CompletedProcess[str], tmp_path: Path, engine: Engine
+) -> None:
+    model = tmp_path / "scans"
+    model.mkdir()
+    shutil.copy(DIGITS / "h5" / "model.h5", model)
+    (model / "preprocess.py").write_text(PREPROCESS)
+    with np.load(DIGITS / "inputs.npz") as inputs:
+        (images,) = inputs.values()
+    np.savez(model / "raw.npz", scans=np.round(images * 16))
+    bench = Bench(tmp_path, engine)
+    reference, other = "tf2.15.1-py3.11-cpu", "tf2.21.0-py3.13-cpu"
+    options = ("--only", "tensorflow>=2.15", "--only", "flags=default", "--reference", reference)
+    done = bench.run(model, *options)
+    assert done.returncode == 0, done.stderr
+    cells = bench.cells("scans")
+    assert cells[reference]["verdict"] == "identical"
+    row = cells[other]
+    assert (row["verdict"], row["stage"]) == ("diverged", "preprocess")
+    assert row["reason"]["code"] == "preprocessing-differs"
+    folder = (bench.results / "scans/latest").resolve()
+    assert f"{other} on equal inputs: completed" in done.stderr
+    assert f"{reference} on equal inputs" not in done.stderr
+    with (
+        np.load(folder / "inputs.npz") as fed,
+        np.load(folder / "cells" / reference / "preprocessed.npz") as made,
+    ):
+        assert fed.files == made.files
+        assert all((fed[name] == made[name]).all() for name in fed.files)
+    equal = json.loads((folder / "cells" / other / "equal-inputs/observation.json").read_text())
+    assert (equal["ending"], equal["inputs"]["source"]) == ("completed", "reference")
+    again = bench.run(model, *options)
+    assert again.returncode == 0, again.stderr
+    assert all(row["cached"] for row in bench.cells("scans").values())
+    assert bench.cells("scans")[other]["reason"] == row["reason"]
 
 
 def first_observation(results: Path) -> Path | None:

@@ -1,8 +1,8 @@
-"""A small sweep with every verdict, as the judge and `harness.explain` would hand it on."""
+"""Small sweeps as the judge and `harness.explain` would hand them on: one with every verdict, and
+one of a model that has several loaders, preprocessing, noise and a training state."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -20,8 +20,21 @@ from harness.observation import (
 )
 from harness.plan.plan import IndexState, Plan, PlannedCell
 from harness.report.table import Table, build_table
-from harness.verdict import Divergence, Judgement, OutputDivergence, Reason, Reference, Verdict
+from harness.verdict import (
+    Divergence,
+    Judgement,
+    LoaderJudgement,
+    NoiseFloor,
+    OutputDivergence,
+    Reason,
+    Reference,
+    Scores,
+    TrainingJudgement,
+    TrainingState,
+    Verdict,
+)
 from tests.support.fakes import model
+from tests.support.observed import seen
 
 SEEN = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
 
@@ -43,6 +56,7 @@ class Row(NamedTuple):
     planned: PlannedCell
     judgement: Judgement
     observation: Observation | None
+    others: tuple[Observation, ...] = ()
 
 
 def declared(tensorflow: str, python: str, days: int = 0, **fields: object) -> Cell:
@@ -88,9 +102,14 @@ def ran(
     stage: Stage | None = None,
     reason: Reason | None = None,
     versions: tuple[str, str, str] | None = None,
+    judged: dict[str, object] | None = None,
+    others: tuple[LoaderJudgement, ...] = (),
     **fields: object,
 ) -> Row:
-    """Return a cell that was run in a Docker image; `versions` are of Python, NumPy and Keras."""
+    """Return a cell that was run in a Docker image; `versions` are of Python, NumPy and Keras.
+
+    `fields` change its observation, `judged` its judgement; `others` are its further loaders.
+    """
     python, numpy, keras = versions or (None, None, None)
     image = Image(
         tag=f"tensorflow-environment-matrix:{cell.python}0c4f", digest="sha256:" + "ab" * 32
@@ -126,6 +145,9 @@ def ran(
             **fields,
         }
     )
+    first = LoaderJudgement(
+        name=observation.loader, verdict=verdict, stage=stage, reason=reason, divergence=divergence
+    )
     judgement = Judgement(
         cell=cell.id,
         verdict=verdict,
@@ -134,8 +156,10 @@ def ran(
         divergence=divergence,
         accuracy=0.96875 if divergence is not None else None,
         deterministic=observation.deterministic,
-    )
-    return Row(PlannedCell(cell=cell), judgement, observation)
+        loaders=(first, *others),
+    ).model_copy(update=judged or {})
+    tried = tuple(observation.model_copy(update={"loader": one.name}) for one in others)
+    return Row(PlannedCell(cell=cell), judgement, observation, tried)
 
 
 def left_out(cell: Cell, verdict: Verdict, reason: Reason) -> Row:
@@ -251,6 +275,138 @@ def sweep_rows() -> tuple[Row, ...]:
     )
 
 
+NO_SAVED_MODEL = Reason(
+    code="keras3-no-saved-model",
+    message="Keras 3 does not load a SavedModel as a Keras model",
+    remedy="Load it with tf.saved_model.load or TFSMLayer, or with tf-keras.",
+)
+KEPT = TrainingJudgement(
+    state=TrainingState.KEPT,
+    message="Adam, 8 of 8 slot variables, 120 steps made; loss 0.5 before and 0.25 after one step",
+)
+LOST = TrainingJudgement(
+    state=TrainingState.LOST, message="0 of 8 slot variables hold what the files hold"
+)
+_KERAS, _COMPILED, _LAYER = "keras.load_model", "keras.load_model.compiled", "TFSMLayer"
+
+
+def _agrees(name: str, training: TrainingJudgement | None = None) -> LoaderJudgement:
+    return LoaderJudgement(
+        name=name,
+        verdict=Verdict.IDENTICAL,
+        divergence=distance(0.0, 0, status="identical"),
+        training=training,
+    )
+
+
+def _refuses(name: str) -> LoaderJudgement:
+    return LoaderJudgement(
+        name=name, verdict=Verdict.FAILED, stage=Stage.LOAD, reason=NO_SAVED_MODEL
+    )
+
+
+def _of_inputs(far: Divergence) -> Divergence:
+    """Return a distance of inputs, which decide nothing."""
+    output = far.outputs["probabilities"].model_copy(
+        update={"decisions": None, "decisions_changed": None, "mismatched": 3, "total": 640}
+    )
+    return far.model_copy(update={"outputs": {"image": output}, "decisions_changed": None})
+
+
+def _by_noise(far: Divergence) -> Divergence:
+    """Return a distance that is beyond tolerance and within noise."""
+    output = far.outputs["probabilities"].model_copy(update={"mismatched": 9, "total": 640})
+    return far.model_copy(update={"outputs": {"probabilities": output}})
+
+
+def causes_rows() -> tuple[Row, ...]:
+    """Return cells whose loaders, preprocessing, repeats and training states differ."""
+    same = distance(0.0, 0, status="identical")
+    far = distance(0.31, 3_700_000, 5, "diverged")
+    scores = {"scores": Scores(top1=0.96875, top_k=1.0, k=5)}
+    slow = "tf.keras is deprecated here"
+    return (
+        ran(
+            declared("1.15.5", "3.7"),
+            Verdict.DIVERGED,
+            divergence=far,
+            stage=Stage.PREPROCESS,
+            reason=Reason(
+                code="preprocessing-differs",
+                message="preprocess.py gives other inputs here: input 'image' has dtype float64, "
+                "the reference has float32; on equal inputs the model itself agrees bit for bit",
+            ),
+            versions=("3.7.16", "1.18.5", "2.2.4-tf"),
+            ending=Ending.COMPLETED,
+            judged={
+                **scores,
+                "preprocess": Divergence(
+                    outputs={"image": OutputDivergence(status="dtype", dtype="float64")}
+                ),
+                "equal_inputs": same,
+            },
+            loader="session",
+            others=(_agrees(_KERAS), _agrees(_COMPILED, LOST)),
+        ),
+        ran(
+            declared("2.4.4", "3.8"),
+            Verdict.EQUIVALENT,
+            divergence=_by_noise(distance(0.12, 2_100_000)),
+            reason=Reason(
+                code="nondeterministic",
+                message="repeats of the inference in this environment disagree by up to 0.1",
+                remedy="Save the model with dropout in inference mode.",
+            ),
+            versions=("3.8.20", "1.19.5", "2.4.0"),
+            deterministic=False,
+            warnings=(slow, "2 of 9 warnings are odd"),
+            judged={
+                **scores,
+                "noise_floor": NoiseFloor(max_abs=0.1, max_ulp=1_700_000),
+                "preprocess": _of_inputs(distance(0.002, 17, status="diverged")),
+                "equal_inputs": distance(1.2e-07, 2),
+            },
+            others=(
+                LoaderJudgement(
+                    name="session",
+                    verdict=Verdict.DIVERGED,
+                    divergence=far,
+                    reason=Reason(code="decisions", message="output 'probabilities' differs"),
+                ),
+                _agrees(_KERAS),
+                _agrees(_COMPILED, KEPT),
+            ),
+        ),
+        ran(
+            declared("2.15.1", "3.11"),
+            Verdict.IDENTICAL,
+            divergence=same,
+            versions=("3.11.7", "1.26.4", "2.15.0"),
+            deterministic=True,
+            warnings=(slow,),
+            judged={**scores, "preprocess": same, "equal_inputs": same},
+            others=(_agrees("session"), _agrees(_KERAS), _agrees(_COMPILED, KEPT)),
+        ),
+        *(
+            ran(
+                declared(version, "3.13"),
+                Verdict.IDENTICAL,
+                divergence=same,
+                versions=("3.13.0", "2.1.3", "3.11.3"),
+                deterministic=True,
+                judged={**scores, "preprocess": same, "equal_inputs": same},
+                others=(
+                    _agrees("session"),
+                    _refuses(_KERAS),
+                    _refuses(_COMPILED),
+                    _agrees(_LAYER),
+                ),
+            )
+            for version in ("2.16.2", "2.21.0")
+        ),
+    )
+
+
 def sweep_plan(rows: tuple[Row, ...] | None = None) -> Plan:
     """Return the plan of the fake sweep, with an exclusion and an index that did not answer."""
     return Plan(
@@ -277,9 +433,6 @@ def sweep_table(
 ) -> Table:
     """Return the table of `rows`, or of the fake sweep."""
     rows = sweep_rows() if rows is None else rows
-    observations: Mapping[str, Observation] = {
-        row.planned.cell.id: row.observation for row in rows if row.observation is not None
-    }
     table = build_table(
         model=model(Path("digits"), name="digits", digest="4f3a9c21b07e" + "0" * 52),
         engine="docker",
@@ -288,7 +441,10 @@ def sweep_table(
         ),
         sweep="20261120-093000",
         plan=sweep_plan(rows),
-        observations=observations,
+        seen=seen(
+            (row.observation for row in rows if row.observation is not None),
+            others=(other for row in rows for other in row.others),
+        ),
         judgements=[row.judgement for row in rows],
         reference=Reference(
             cell="tf2.15.1-py3.11-cpu", why="the model's files say TensorFlow 2.15.1 wrote it"

@@ -9,7 +9,7 @@ import pytest
 from harness.arguments import help_text, parse
 from harness.errors import UsageError
 
-COMMANDS = ("matrix", "cells", "report", "clean")
+COMMANDS = ("matrix", "cells", "inspect", "capture", "report", "clean")
 
 
 @pytest.fixture(autouse=True)
@@ -65,10 +65,12 @@ def test_each_option_of_a_command_is_explained(
 def test_a_command_that_is_not_there() -> None:
     assert wrong("matirx", "tiny") == (
         "'matirx' is no command\n"
-        "  allowed: matrix, cells, report, clean\n"
+        "  allowed: matrix, cells, inspect, capture, report, clean\n"
         "  hint: did you mean 'matrix'?"
     )
-    assert wrong("") == "'' is no command\n  allowed: matrix, cells, report, clean"
+    assert (
+        wrong("") == "'' is no command\n  allowed: matrix, cells, inspect, capture, report, clean"
+    )
 
 
 def test_a_model_in_place_of_a_command(place: Path) -> None:
@@ -95,4 +97,18 @@ def test_an_option_that_is_not_there() -> None:
 def test_an_argument_that_is_missing() -> None:
     assert wrong("matrix") == (
         "the following arguments are required: MODEL_DIR\n  help: harness matrix --help"
+    )
+
+
+def test_several_models_can_be_named(place: Path) -> None:
+    options = parse(["matrix", "one", "two", "--jobs", "2"])
+    assert options.model_dirs == [Path("one"), Path("two")]
+    assert options.jobs == 2
+
+
+def test_a_number_of_jobs_below_one() -> None:
+    assert wrong("matrix", "tiny", "--jobs", "0") == (
+        "argument --jobs: '0' is no number of environments\n"
+        "  allowed: 1 or more\n"
+        "  help: harness matrix --help"
     )

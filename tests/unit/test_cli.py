@@ -11,15 +11,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import cli, pipeline
+from harness import cli, planning
 from harness.arguments import help_text
 from harness.environments.choose import Chosen
-from harness.environments.engine import Run, RunOutcome
+from harness.environments.engine import RunOutcome
 from harness.errors import IndexUnavailableError, InterruptedSweepError, NoEngineError
 from harness.observation import Ending
 from harness.plan.index import Index
 from harness.report.table import Table
-from tests.support.fakes import report, write_out
+from tests.support.fakes import Attempting, fails, report, write_out
 from tests.support.shell import NEW, OLD, Shell
 
 
@@ -42,7 +42,7 @@ def test_the_whole_job(shell: Shell) -> None:
 
 def test_the_same_command_again_takes_everything_over(shell: Shell) -> None:
     shell("matrix", "tiny")
-    shell.engine.ran.clear()
+    shell.engine.forget()
     assert shell("matrix", "tiny") == 0
     assert shell.engine.ran == []
     assert "2 reused from earlier sweeps" in shell.out
@@ -71,19 +71,15 @@ def test_a_selection_of_nothing_is_exit_3(shell: Shell) -> None:
 
 
 def test_fail_on_is_exit_1_after_the_table(shell: Shell) -> None:
-    def fails(run: Run) -> RunOutcome:
-        failure = {"type": "TypeError", "message": "no", "traceback": ""}
-        write_out(run.out, report(run.cell, completed=False, stage="load", failure=failure))
-        return RunOutcome(ending=Ending.EXIT, exit_status=1)
-
     shell.engine.behaviours = {OLD: fails}
     assert shell("matrix", "tiny", "--fail-on", "failed", "--fail-on", "diverged") == 1
     assert "failed at load" in shell.out
     assert shell("matrix", "tiny", "--fail-on", "diverged") == 0
 
 
-def diverges(run: Run) -> RunOutcome:
-    write_out(run.out, report(run.cell), np.array([[9, 2], [3, 4]], np.float32))
+def diverges(attempting: Attempting) -> RunOutcome:
+    told = report(attempting.cell, loader=attempting.loader)
+    write_out(attempting.out, told, np.array([[9, 2], [3, 4]], np.float32))
     return RunOutcome(ending=Ending.COMPLETED, exit_status=0)
 
 
@@ -99,7 +95,7 @@ def test_a_divergence_changes_decisions_and_is_not_deployed(shell: Shell) -> Non
 def test_report_judges_again_against_another_reference(shell: Shell) -> None:
     shell.engine.behaviours = {NEW: diverges}
     shell("matrix", "tiny")
-    shell.engine.ran.clear()
+    shell.engine.forget()
     assert shell("report", "tiny", "--reference", NEW, "--format", "json") == 0
     verdicts = {row["id"]: row["verdict"] for row in json.loads(shell.out)["cells"]}
     assert verdicts == {OLD: "diverged", NEW: "identical"}
@@ -124,8 +120,9 @@ def test_a_reference_that_cannot_be_is_exit_6_before_anything_runs(
 
 
 def test_a_reference_without_outputs_is_exit_6_and_keeps_the_observations(shell: Shell) -> None:
-    def hangs(run: Run) -> RunOutcome:
-        write_out(run.out, report(run.cell, completed=False, stage="load"))
+    def hangs(attempting: Attempting) -> RunOutcome:
+        told = report(attempting.cell, loader=attempting.loader, completed=False, stage="load")
+        write_out(attempting.out, told)
         return RunOutcome(ending=Ending.TIMEOUT, exit_status=137)
 
     shell.engine.behaviours = {OLD: hangs}
@@ -135,9 +132,10 @@ def test_a_reference_without_outputs_is_exit_6_and_keeps_the_observations(shell:
 
 
 def test_expected_outputs_are_the_reference(shell: Shell) -> None:
-    def answers(run: Run) -> RunOutcome:
+    def answers(attempting: Attempting) -> RunOutcome:
         outputs = [{"name": "probabilities", "dtype": "float32", "shape": [2, 2]}]
-        write_out(run.out, report(run.cell, outputs=outputs))
+        told = report(attempting.cell, loader=attempting.loader, outputs=outputs)
+        write_out(attempting.out, told)
         return RunOutcome(ending=Ending.COMPLETED, exit_status=0)
 
     shell.engine.behaviours = {OLD: answers, NEW: answers}
@@ -162,7 +160,7 @@ def test_no_index_is_exit_7(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> No
     def none(_environment: object, *, refresh: bool = False) -> Index:
         raise IndexUnavailableError("the package index does not answer")
 
-    monkeypatch.setattr(pipeline, "read_index", none)
+    monkeypatch.setattr(planning, "read_index", none)
     assert shell("matrix", "tiny") == 7
 
 

@@ -14,7 +14,10 @@ from tests.support.shell import Shell
 
 IMAGE = np.zeros((2, 8, 8, 1), np.float32)
 FITS = "  allowed: image float32 [?, 8, 8, 1]\n"
-FORMATS = "  allowed: a SavedModel directory, a .keras archive, a whole Keras model in HDF5\n"
+FORMATS = (
+    "  allowed: a SavedModel directory, a .keras archive, a Keras model or its weights in HDF5,"
+    " a TensorFlow checkpoint, a frozen graph (.pb), a TensorFlow Lite model\n"
+)
 KEYS = (
     "  allowed: schema, tensorflow, python, device, resolution, pins, flags, exclude, include,"
     " reference, limits\n"

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import threading
 from pathlib import Path
@@ -10,22 +11,24 @@ import pytest
 from harness.errors import ResultsError
 from harness.files import write_atomically
 from harness.observation import Ending, Observation, Stage
-from harness.store.layout import SweepFolder
+from harness.store.layout import CellFolder, SweepFolder
+from harness.store.observations import save_observation
 from harness.store.record import Host, SweepRecord
 from harness.store.results import (
     Results,
     keep,
-    load_observation,
     load_record,
-    save_observation,
     save_record,
-    take_over,
 )
-from harness.untrusted import UntrustedFileError
 from tests.support.fakes import NOW, model, plan
 from tests.support.fakes import cell as make_cell
+from tests.support.observed import observation as observed
 
 CELL = make_cell()
+
+
+def its_place(sweep: SweepFolder) -> CellFolder:
+    return sweep.cell(CELL.id)
 
 
 def record(sweep_id: str = "20260101T000000Z", **fields: object) -> SweepRecord:
@@ -49,23 +52,12 @@ def record(sweep_id: str = "20260101T000000Z", **fields: object) -> SweepRecord:
     )
 
 
+def timed_out(key: str) -> Observation:
+    return observed(CELL, key=key, ending=Ending.TIMEOUT, stage=Stage.LOAD)
+
+
 def nobody(_owner: str) -> bool:
     return False
-
-
-def observation(**fields: object) -> Observation:
-    return Observation.model_validate(
-        {
-            "cell": CELL.id,
-            "key": "key",
-            "engine": "venv",
-            "loader": "saved_model.load",
-            "ending": Ending.TIMEOUT,
-            "stage": Stage.LOAD,
-            "observed": NOW,
-            **fields,
-        }
-    )
 
 
 @pytest.fixture
@@ -113,62 +105,16 @@ def test_the_newest_observation_that_is_wanted_is_found(results: Results) -> Non
     older = results.begin(record("20260101T000000Z"))
     newer = results.begin(record("20260102T000000Z"))
     for folder, key in ((older, "a"), (newer, "b")):
-        save_observation(folder.cell(CELL.id), observation(key=key), log="log")
-    found = results.earlier(CELL.id, lambda seen: seen.key == "a")
-    assert found == (older.cell(CELL.id), observation(key="a"))
-    newest = results.earlier(CELL.id, lambda seen: True)
-    assert newest == (newer.cell(CELL.id), observation(key="b"))
-    assert results.earlier(CELL.id, lambda seen: seen.key == "c") is None
-
-
-def test_half_an_observation_is_none(results: Results) -> None:
-    folder = results.begin(record()).cell(CELL.id)
-    save_observation(folder, observation(), log="log")
-    text = folder.observation.read_text()
-    folder.observation.write_text(text[: len(text) // 2])
-    assert load_observation(folder) is None
-
-
-def test_an_observation_that_lost_its_outputs_is_none(results: Results, tmp_path: Path) -> None:
-    folder = results.begin(record()).cell(CELL.id)
-    outputs = tmp_path / "outputs.npz"
-    outputs.write_bytes(b"arrays")
-    completed = observation(ending=Ending.COMPLETED, stage=None)
-    save_observation(folder, completed, log="log", outputs=outputs)
-    assert load_observation(folder) == completed
-    folder.outputs.unlink()
-    assert load_observation(folder) is None
-
-
-def test_an_observation_replaces_all_of_the_one_before(results: Results, tmp_path: Path) -> None:
-    folder = results.begin(record()).cell(CELL.id)
-    outputs = tmp_path / "outputs.npz"
-    outputs.write_bytes(b"arrays")
-    save_observation(folder, observation(), log="log", lock="lock", outputs=outputs)
-    assert folder.outputs.read_bytes() == b"arrays"
-    save_observation(folder, observation(ending=Ending.TIMEOUT), log="other log")
-    assert not folder.outputs.exists()
-    assert folder.log.read_text() == "other log"
-
-
-def test_outputs_that_are_a_link_are_never_followed(results: Results, tmp_path: Path) -> None:
-    folder = results.begin(record()).cell(CELL.id)
-    link = tmp_path / "outputs.npz"
-    link.symlink_to("/etc/hostname")
-    with pytest.raises(UntrustedFileError):
-        save_observation(folder, observation(), log="log", outputs=link)
-    assert load_observation(folder) is None
-
-
-def test_taking_over_marks_the_copy_and_leaves_the_source(results: Results) -> None:
-    source = results.begin(record("20260101T000000Z")).cell(CELL.id)
-    target = results.begin(record("20260102T000000Z")).cell(CELL.id)
-    save_observation(source, observation(), log="log", lock="lock")
-    taken = take_over(source, observation(), target)
-    assert taken.cached
-    assert load_observation(target) == taken
-    assert target.lock.read_text() == "lock"
-    assert load_observation(source) == observation()
+        save_observation(folder.cell(CELL.id), timed_out(key), log="log")
+    found = results.earlier(its_place, lambda seen: seen.key == "a")
+    assert found == (older.cell(CELL.id), timed_out("a"))
+    newest = results.earlier(its_place, lambda seen: True)
+    assert newest == (newer.cell(CELL.id), timed_out("b"))
+    assert results.earlier(its_place, lambda seen: seen.key == "c") is None
+    at_a_loader = results.earlier(
+        lambda sweep: its_place(sweep).loader("session"), lambda seen: True
+    )
+    assert at_a_loader is None
 
 
 def test_latest_names_the_newest(results: Results) -> None:
@@ -220,6 +166,8 @@ def test_a_copy_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.Monkey
     assert target.read_bytes() == b"old"
     keep(source, target)
     assert target.read_bytes() == b"new"
+    keep(None, target)
+    assert not target.exists()
 
 
 def test_a_place_that_cannot_be_read_is_said() -> None:
@@ -241,3 +189,18 @@ def test_harnesses_choose_their_sweeps_one_after_the_other(tmp_path: Path) -> No
         chosen.append("first")
     thread.join()
     assert chosen == ["first", "second"]
+
+
+def test_a_record_of_before_there_were_loaders_and_preprocessing_is_still_read(
+    results: Results,
+) -> None:
+    folder = results.begin(record())
+    old = json.loads(folder.record.read_text())
+    del old["equal_inputs"]
+    known = {"name", "path", "root", "format", "digest", "writer", "signatures", "signature"}
+    for key in set(old["model"]) - known - {"inputs", "expected", "labels", "seed", "batch_size"}:
+        del old["model"][key]
+    for planned in old["plan"]["cells"]:
+        del planned["cell"]["pins"]["constraints"]
+    folder.record.write_text(json.dumps(old))
+    assert load_record(folder) == record()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import pytest
 
 from harness.environments.engine import CellFailure, RunOutcome
 from harness.observation import Ending, Observation, Stage
-from harness.sweep.observe import Asked, observe_failure, observe_run
-from tests.support.fakes import cell, environment, lock, report, write_out
+from harness.store.layout import CellFolder
+from harness.store.observations import Arrays, save_observation
+from harness.sweep.observe import Asked, Observed, observe_failure, observe_run
+from harness.sweep.request import Inputs
+from tests.support.fakes import cell, environment, facts, lock, report, write_out
 
 CELL = cell()
 ASKED = Asked(
@@ -26,8 +30,8 @@ ASKED = Asked(
 ENDED_WELL = RunOutcome(ending=Ending.COMPLETED, exit_status=0)
 
 
-def observe(out: Path, outcome: RunOutcome = ENDED_WELL) -> Observation:
-    return observe_run(ASKED, outcome, out)
+def observe(out: Path, outcome: RunOutcome = ENDED_WELL, **asked: object) -> Observation:
+    return observe_run(replace(ASKED, **asked), outcome, out).observation  # type: ignore[arg-type]
 
 
 def message(observation: Observation) -> str:
@@ -137,6 +141,8 @@ def test_a_folder_or_pipe_in_place_of_the_report(tmp_path: Path) -> None:
         json.dumps(report(CELL.id, packages={"a": 1})),
         json.dumps(report(CELL.id, loader="x" * 5000)),
         json.dumps(report(CELL.id, outputs=[{"name": "y"}] * 3)),
+        json.dumps(report(CELL.id, preprocessed={"x": 1})),
+        json.dumps(report(CELL.id, restored={"expected": "all", "restored": 0})),
     ],
 )
 def test_a_broken_report_is_invalid(tmp_path: Path, text: str) -> None:
@@ -187,5 +193,214 @@ def test_a_cell_that_never_started() -> None:
 def test_what_a_lock_has_to_say_is_kept(tmp_path: Path) -> None:
     noted = lock(CELL).model_copy(update={"note": "of an earlier day"})
     write_out(tmp_path, report(CELL.id, warnings=["the probe's own"]))
-    observation = observe_run(replace(ASKED, lock=noted), ENDED_WELL, tmp_path)
+    observation = observe(tmp_path, lock=noted)
     assert observation.warnings == ("the probe's own", "of an earlier day")
+
+
+def test_a_report_about_another_loader_is_invalid(tmp_path: Path) -> None:
+    write_out(tmp_path, report(CELL.id, loader="session"))
+    observation = observe(tmp_path)
+    assert (observation.ending, observation.loader) == (Ending.INVALID, "saved_model.load")
+    assert message(observation) == (
+        "report.json is about the loader 'session', not 'saved_model.load'"
+    )
+
+
+def test_a_link_in_place_of_the_attempts_folder_is_not_followed(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write_out(elsewhere, report(CELL.id))
+    (tmp_path / "out").symlink_to(elsewhere)
+    observation = observe(tmp_path / "out")
+    assert observation.ending is Ending.INVALID
+    assert message(observation) == "in place of the attempt's folder there is a link"
+
+
+def test_what_became_of_variables_and_training_is_kept(tmp_path: Path) -> None:
+    restored = {"expected": 4, "restored": 3, "unrestored": ["dense/bias"], "unused": []}
+    training = {"optimizer": "Adam", "iterations": 10, "loss_before": 0.5, "loss_after": 0.25}
+    write_out(tmp_path, report(CELL.id, restored=restored, training=training))
+    observation = observe(tmp_path)
+    assert observation.restored is not None
+    assert observation.restored.unrestored == ["dense/bias"]
+    assert observation.training is not None
+    assert observation.training.loss_after == 0.25
+
+
+@pytest.mark.parametrize(
+    ("inputs", "source"),
+    [("recorded", "inputs.npz"), ("generated", "generated"), ("reference", "reference")],
+)
+def test_where_the_inputs_came_from_is_what_was_asked_for(
+    tmp_path: Path, inputs: Inputs, source: str
+) -> None:
+    write_out(tmp_path, report(CELL.id))
+    fed = observe(tmp_path, inputs=inputs).inputs
+    assert fed is not None
+    assert (fed.source, fed.digest) == (source, "11")
+
+
+def test_an_attempt_on_the_references_inputs_is_known_as_such_whatever_its_end(
+    tmp_path: Path,
+) -> None:
+    fed = observe(tmp_path, inputs="reference").inputs
+    assert fed is not None
+    assert fed.source == "reference"
+    assert observe(tmp_path).inputs is None
+
+
+MADE = {"x": np.arange(6, dtype=np.float64).reshape(2, 3), "mask": np.array([True, False])}
+
+
+def preprocessed(out: Path, told: object = None, **arrays: np.ndarray) -> Observed:
+    described = facts(MADE) if told is None else told
+    written = report(CELL.id, preprocessed=described, inputs_generated=False)
+    write_out(out, written, preprocessed=arrays or MADE)
+    return observe_run(replace(ASKED, inputs="raw"), ENDED_WELL, out)
+
+
+def test_what_preprocess_returned_is_kept(tmp_path: Path) -> None:
+    observation, arrays = preprocessed(tmp_path)
+    assert observation.ending is Ending.COMPLETED
+    assert observation.inputs is not None
+    assert observation.inputs.source == "preprocess.py"
+    assert observation.preprocessed is not None
+    assert [made.name for made in observation.preprocessed] == ["x", "mask"]
+    assert arrays.preprocessed == tmp_path / "preprocessed.npz"
+
+
+@pytest.mark.parametrize(
+    ("arrays", "why"),
+    [
+        ({"x": MADE["x"]}, "the inputs lack the array 'mask'"),
+        (
+            {**MADE, "z": MADE["x"]},
+            "the inputs hold the array 'z', which no input describes",
+        ),
+        (
+            {**MADE, "x": MADE["x"].astype(np.float32)},
+            "input 'x' is stored as float32, the report says float64",
+        ),
+        (
+            {**MADE, "x": MADE["x"].T},
+            "input 'x' has the shape (3, 2), the report says [2, 3]",
+        ),
+    ],
+)
+def test_preprocessed_arrays_that_are_not_what_the_report_says_are_invalid(
+    tmp_path: Path, arrays: dict[str, np.ndarray], why: str
+) -> None:
+    observation, files = preprocessed(tmp_path, **arrays)
+    assert observation.ending is Ending.INVALID
+    assert message(observation) == why
+    assert files == Arrays()
+
+
+def test_preprocessed_arrays_that_nobody_tells_of_are_invalid(tmp_path: Path) -> None:
+    write_out(tmp_path, report(CELL.id), preprocessed=MADE)
+    observation = observe(tmp_path, inputs="raw")
+    assert observation.ending is Ending.INVALID
+    assert message(observation) == "the report does not say what preprocess.py returned"
+
+
+def test_preprocessed_arrays_where_none_were_asked_for_are_left_alone(tmp_path: Path) -> None:
+    write_out(tmp_path, report(CELL.id, preprocessed=facts(MADE)), preprocessed=MADE)
+    observation, arrays = observe_run(ASKED, ENDED_WELL, tmp_path)
+    assert observation.preprocessed is None
+    assert arrays.preprocessed is None
+
+
+@pytest.mark.parametrize("name", ["repeat.npz", "preprocessed.npz", "outputs.npz"])
+def test_links_in_place_of_arrays_are_never_taken(tmp_path: Path, name: str) -> None:
+    told = report(CELL.id, deterministic=False, preprocessed=facts(MADE))
+    ones = np.ones((2, 2), np.float32)
+    write_out(tmp_path, told, repeat=ones, preprocessed=MADE)
+    kept = (tmp_path / name).rename(tmp_path / "elsewhere.npz")
+    (tmp_path / name).symlink_to(kept)
+    observation, arrays = observe_run(replace(ASKED, inputs="raw"), ENDED_WELL, tmp_path)
+    if name == "repeat.npz":
+        assert observation.ending is Ending.COMPLETED
+        assert arrays.repeat is None
+        assert observation.warnings == (
+            "what a second inference gave cannot be compared:"
+            " repeat.npz is a symbolic link, not a file",
+        )
+    else:
+        assert observation.ending is Ending.INVALID
+        assert message(observation) == f"{name} is a symbolic link, not a file"
+
+
+def test_what_a_second_inference_gave_is_kept_where_it_differs(tmp_path: Path) -> None:
+    ones = np.ones((2, 2), np.float32)
+    write_out(tmp_path, report(CELL.id, deterministic=False), repeat=ones)
+    assert observe_run(ASKED, ENDED_WELL, tmp_path).arrays.repeat == tmp_path / "repeat.npz"
+    write_out(tmp_path, report(CELL.id, deterministic=True), repeat=ones)
+    assert observe_run(ASKED, ENDED_WELL, tmp_path).arrays.repeat is None
+
+
+@pytest.mark.parametrize(
+    ("repeat", "why"),
+    [
+        (None, "repeat.npz does not exist"),
+        (
+            np.ones((2, 2), np.float64),
+            "output 'y' is stored as float64; float32 must be stored as float32",
+        ),
+        (
+            np.ones((3, 2), np.float32),
+            "output 'y' has the shape (3, 2), the report says (2, 2)",
+        ),
+        (np.array([{}], dtype=object), "array 'output_0' holds Python objects"),
+    ],
+)
+def test_a_second_inference_that_cannot_be_compared_is_a_warning(
+    tmp_path: Path, repeat: np.ndarray | None, why: str
+) -> None:
+    write_out(tmp_path, report(CELL.id, deterministic=False), repeat=repeat)
+    observation, arrays = observe_run(ASKED, ENDED_WELL, tmp_path)
+    assert observation.ending is Ending.COMPLETED
+    assert observation.deterministic is False
+    assert arrays.repeat is None
+    (warning,) = observation.warnings
+    assert why in warning
+
+
+def test_large_arrays_pass_one_at_a_time(tmp_path: Path) -> None:
+    """The most memory that is taken is that of the largest array, however many there are."""
+    size, count = 2**23, 4
+    outputs = {f"y{i}": np.full(size // 4, i, np.float32) for i in range(count)}
+    told = report(CELL.id, outputs=facts(outputs), deterministic=False)
+    write_out(tmp_path, told)
+    named = {f"output_{i}": array for i, array in enumerate(outputs.values())}
+    for file in ("outputs.npz", "repeat.npz"):
+        np.savez(tmp_path / file, **named)  # type: ignore[arg-type]
+    np.savez(tmp_path / "inputs.npz", **outputs)  # type: ignore[arg-type]
+    tracemalloc.start()
+    try:
+        observation, arrays = observe_run(replace(ASKED, output_bytes=2**30), ENDED_WELL, tmp_path)
+        save_observation(
+            CellFolder(tmp_path / "cells" / CELL.id), observation, log="", arrays=arrays
+        )
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert observation.ending is Ending.COMPLETED
+    # NumPy's arrays are traced; beside the one there are chunks of a megabyte.
+    assert size <= most < size * 1.6
+
+
+def test_strings_take_no_more_than_twice_their_bytes(tmp_path: Path) -> None:
+    size = 2**23
+    data = np.full(size, ord("a"), np.uint8)
+    offsets = np.array([0, size // 2, size], np.int64)
+    told = [{"name": "text", "dtype": "string", "shape": [2]}]
+    write_out(tmp_path, report(CELL.id, outputs=told))
+    np.savez(tmp_path / "outputs.npz", **{"output_0.data": data, "output_0.offsets": offsets})
+    tracemalloc.start()
+    try:
+        observation = observe(tmp_path, output_bytes=2**30)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert observation.ending is Ending.COMPLETED
+    assert most < size * 2.3

@@ -151,6 +151,35 @@ def test_live_shows_cells_in_flight_and_how_far_it_is() -> None:
     assert "1 of 12 done, 9 waiting, 1:15" in drawn
 
 
+def test_live_counts_the_models_that_share_a_title_until_it_is_left() -> None:
+    stream, clock = io.StringIO(), FakeClock()
+    with live(stream, clock) as display:
+        display.start(8)
+        display.cell("one (+4) tf2.15.1-py3.11-cpu", "running", 5)
+        display.note("drawn")
+        assert "0 of 8 done, 3 waiting, 0:00" in seen(stream.getvalue())
+        display.done("one tf2.15.1-py3.11-cpu", "completed")
+        display.leave("one (+4) tf2.15.1-py3.11-cpu")
+        display.leave("one (+4) tf2.15.1-py3.11-cpu")
+        stream.truncate(0)
+        display.note("drawn")
+    drawn = seen(stream.getvalue())
+    assert "1 of 8 done, 7 waiting, 0:00" in drawn
+    assert "one (+4)" not in drawn.rsplit("1 of 8 done", 1)[1]
+
+
+@pytest.mark.parametrize("interactive", [False, True])
+def test_a_second_phase_adds_to_the_first(interactive: bool) -> None:
+    stream = io.StringIO()
+    display = live(stream, FakeClock()) if interactive else PlainDisplay(stream, FakeClock())
+    with display:
+        display.start(1)
+        display.done("a", "completed")
+        display.start(1)
+        display.done("a on equal inputs", "completed")
+    assert "[2/2] a on equal inputs: completed" in seen(stream.getvalue())
+
+
 def test_live_lines_fit_the_terminal_and_keep_the_time() -> None:
     stream = io.StringIO()
     with live(stream, FakeClock()) as display:

@@ -1,0 +1,140 @@
+"""A saved sweep, to judge: its observations, and their arrays read when they are asked for."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from weakref import WeakValueDictionary
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.model.loaders import loaders
+from harness.model.model import Model
+from harness.npz import NpzReader, open_npz
+from harness.observation import Observation, TensorFacts
+from harness.plan.plan import PlannedCell
+from harness.store.layout import CellFolder, SweepFolder
+from harness.store.observations import load_log, load_observation
+from harness.tensor import Tensor, decode_inputs, decode_outputs, from_arrays
+
+__all__ = ["MAX_ARRAY_BYTES", "LazyArrays", "Saved", "read_first", "read_tensors"]
+
+MAX_ARRAY_BYTES = 64 * 1024**3
+"""Most bytes of arrays in one file that are judged: beyond it a file is taken for a bomb."""
+
+
+class LazyArrays(Mapping[str, NDArray[Any]]):
+    """The arrays of an open file by name, each read when it is taken, and not kept here."""
+
+    def __init__(self, reader: NpzReader) -> None:
+        self._reader = reader
+        self._names = frozenset(reader.names)
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._reader.read(name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._reader.names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+class _Tensors(dict[str, Tensor]):
+    """Tensors by name that can be referred to weakly."""
+
+
+class Saved:
+    """What one sweep observed, by cell id.
+
+    Tensors that are in use somewhere are not read a second time: the reference's outputs, which
+    may have gigabytes, are asked for again when its own cell is judged.
+    """
+
+    def __init__(self, folder: SweepFolder, model: Model, cells: Sequence[PlannedCell]) -> None:
+        self.folder = folder
+        self.observations: dict[str, Observation] = {}
+        self.others: dict[str, tuple[Observation, ...]] = {}
+        self.equal_inputs: dict[str, Observation] = {}
+        self._reading = threading.Lock()
+        self._in_use: WeakValueDictionary[Path, _Tensors] = WeakValueDictionary()
+        for planned in cells:
+            self._load(planned, model)
+
+    def _load(self, planned: PlannedCell, model: Model) -> None:
+        cell = planned.cell
+        folder = self.folder.cell(cell.id)
+        first = load_observation(folder)
+        if first is None:
+            return
+        self.observations[cell.id] = first
+        _, *further = loaders(model, cell.tensorflow, first.locked)
+        others = (load_observation(folder.loader(name)) for name in further)
+        self.others[cell.id] = tuple(other for other in others if other is not None)
+        equal = load_observation(folder.equal_inputs)
+        if equal is not None:
+            self.equal_inputs[cell.id] = equal
+
+    def place(self, observation: Observation) -> CellFolder:
+        """Return the folder that one of these observations came from."""
+        folder = self.folder.cell(observation.cell)
+        if observation.inputs is not None and observation.inputs.source == "reference":
+            return folder.equal_inputs
+        first = self.observations.get(observation.cell)
+        if first is None or first.loader == observation.loader:
+            return folder
+        return folder.loader(observation.loader)
+
+    def outputs(self, observation: Observation) -> Mapping[str, Tensor]:
+        """Return the outputs.
+
+        Raises:
+            ValueError: the arrays are not what the observation says, or cannot be read.
+        """
+        return self._read(self.place(observation).outputs, observation.outputs)
+
+    def repeat(self, observation: Observation) -> Mapping[str, Tensor]:
+        """Return the outputs of a second inference; raises `ValueError` as `outputs`."""
+        return self._read(self.place(observation).repeat, observation.outputs)
+
+    def preprocessed(self, observation: Observation) -> Mapping[str, Tensor]:
+        """Return what `preprocess.py` returned; raises `ValueError` as `outputs`."""
+        path = self.place(observation).preprocessed
+        return self._read(path, observation.preprocessed or (), inputs=True)
+
+    def log(self, observation: Observation) -> str:
+        """Return what resolving, building and running printed; empty where nothing is kept."""
+        return load_log(self.place(observation))
+
+    def _read(
+        self, path: Path, facts: Sequence[TensorFacts], *, inputs: bool = False
+    ) -> Mapping[str, Tensor]:
+        decode = decode_inputs if inputs else decode_outputs
+        with self._reading:
+            tensors = self._in_use.get(path)
+            if tensors is None:
+                with open_npz(path, max_bytes=MAX_ARRAY_BYTES, what=path.name) as reader:
+                    tensors = _Tensors(decode(facts, LazyArrays(reader)))
+                self._in_use[path] = tensors
+            return tensors
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Return the tensors of a user's file of named arrays, such as `expected.npz`.
+
+    Raises:
+        ValueError: it cannot be read.
+    """
+    with open_npz(path, max_bytes=MAX_ARRAY_BYTES, what=path.name) as reader:
+        return from_arrays(LazyArrays(reader))
+
+
+def read_first(path: Path) -> NDArray[np.generic] | None:
+    """Return the first array of a file, such as `labels.npz`; raises `ValueError` as above."""
+    with open_npz(path, max_bytes=MAX_ARRAY_BYTES, what=path.name) as reader:
+        return next((reader.read(name) for name in reader.names), None)

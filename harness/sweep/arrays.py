@@ -1,0 +1,50 @@
+"""The arrays that an attempt wrote: checked one at a time, so that gigabytes pass."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from harness.npz import open_npz
+from harness.observation import TensorFacts
+from harness.store.saved import LazyArrays
+from harness.tensor import Tensor, each_input, each_output
+
+__all__ = ["unsound_arrays", "unsound_inputs", "unsound_outputs"]
+
+_Each = Callable[[Sequence[TensorFacts], Mapping[str, NDArray[Any]]], Iterator[tuple[str, Tensor]]]
+
+
+def unsound_outputs(path: Path, facts: Sequence[TensorFacts], max_bytes: int) -> str | None:
+    """Return why a file cannot be the outputs that a report describes; None where it is."""
+    return _unsound(path, facts, max_bytes, each_output)
+
+
+def unsound_inputs(path: Path, facts: Sequence[TensorFacts], max_bytes: int) -> str | None:
+    """Return why a file cannot be the inputs that a report describes; None where it is."""
+    return _unsound(path, facts, max_bytes, each_input)
+
+
+def unsound_arrays(path: Path, max_bytes: int) -> str | None:
+    """Return why a file is none with plain arrays; None where it is."""
+    try:
+        with open_npz(path, max_bytes=max_bytes, what=path.name) as reader:
+            for name in reader.names:
+                reader.read(name)
+    except ValueError as error:
+        return str(error)
+    return None
+
+
+def _unsound(path: Path, facts: Sequence[TensorFacts], max_bytes: int, each: _Each) -> str | None:
+    try:
+        with open_npz(path, max_bytes=max_bytes, what=path.name) as reader:
+            # Unlike a loop, this lets each go before the next is read.
+            deque(each(facts, LazyArrays(reader)), maxlen=0)
+    except ValueError as error:
+        return str(error)
+    return None
