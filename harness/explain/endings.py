@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
+
 from harness.judge.versions import version
-from harness.observation import Ending, Observation, Stage
+from harness.observation import Ending, Failure, Observation, Stage
 from harness.text import one_line
 from harness.verdict import Reason
 
 __all__ = ["by_ending", "by_signal"]
 
 _KERAS_3 = 3
+
+_WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+")
 
 
 def by_ending(observation: Observation) -> Reason | None:
@@ -59,7 +63,8 @@ def _by_harness(observation: Observation) -> Reason | None:
             )
         case Ending.SKIPPED:
             return Reason(
-                code="skipped", message=_said(observation, "this machine lacks what it needs")
+                code=_kebab(observation.failure) or "skipped",
+                message=_said(observation, "this machine lacks what it needs"),
             )
     return None
 
@@ -103,6 +108,12 @@ def _timeout_remedy(observation: Observation) -> str:
             "TensorFlow 2.15 or older, or the SavedModel. Else raise limits.timeout in matrix.yaml."
         )
     return "Raise limits.timeout in matrix.yaml."
+
+
+def _kebab(failure: Failure | None) -> str:
+    """Return the type of a failure as a code: `NoGPU` is `no-gpu`; empty where it has none."""
+    found = _WORDS.findall(failure.type) if failure is not None else []
+    return "-".join(word.lower() for word in found)
 
 
 def _said(observation: Observation, otherwise: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from harness.observation import Failure
+from harness.observation import Failure, Restored
 from harness.text import one_line, printable
 
 __all__ = ["evidence", "headed", "innermost"]
@@ -18,6 +18,9 @@ _LOG_CHARACTERS = 4_000
 _LONGEST_DUMP = 60
 """Characters between brackets that are shown; Keras puts whole configurations into its errors."""
 
+_NAMES = 6
+"""Variables that are named; the rest is counted."""
+
 _WRAPPER = re.compile(r"Exception encountered(?: when calling [^\n]{0,300}\n|:)")
 _FRAME = re.compile(r'^ *File "([^"\n]{1,500})", line (\d{1,9}), in ([^\n]{1,200})$', re.MULTILINE)
 _PACKAGES = re.compile(r"^.*/(?:site|dist)-packages/")
@@ -28,15 +31,16 @@ _CHATTER = re.compile(
 )
 
 
-def evidence(failure: Failure | None, log: str) -> str:
+def evidence(failure: Failure | None, log: str, restored: Restored | None = None) -> str:
     """Return at most six lines, the same for every path the environment may have.
 
-    Of an exception the innermost error's words, its first lines and its last, then the place that
-    raised it; else what the harness saw and the end of what was printed. The whole of both stays
-    in the observation and in `probe.log`.
+    Of an exception the innermost error's words, its first lines and its last, then the variables
+    that were not `restored` or, where all were, the place that raised it; else what the harness
+    saw and the end of what was printed. The whole of both stays in the observation and in
+    `probe.log`.
     """
     if failure is not None and failure.type and (failure.message or failure.traceback):
-        return "\n".join((*_words(failure), *_place(failure)))
+        return "\n".join((*_words(failure), *(_variables(restored) or _place(failure))))
     said = (one_line(failure.message, _LINE_CHARACTERS),) if failure and failure.message else ()
     return "\n".join((*said, *_printed(log)))
 
@@ -60,6 +64,25 @@ def _words(failure: Failure) -> tuple[str, ...]:
     if len(lines) > _ERROR_LINES:
         lines[_ERROR_LINES - 2 : -1] = ["[...]"]
     return tuple(lines)
+
+
+def _variables(restored: Restored | None) -> tuple[str, ...]:
+    """Name the variables that took no value from the file, and what of the file no one took."""
+    if restored is None:
+        return ()
+    without = restored.expected - restored.restored
+    said = []
+    if restored.unrestored:
+        counted = f"not restored, {without} of {restored.expected} variables"
+        said.append(f"{counted}: {_listed(restored.unrestored)}")
+    if restored.unused:
+        said.append(f"in the file, but in no variable: {_listed(restored.unused)}")
+    return tuple(said)
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMES} more" if len(names) > _NAMES else ""
+    return ", ".join(one_line(name, 60) for name in names[:_NAMES]) + more
 
 
 def _place(failure: Failure) -> Iterator[str]:

@@ -2,53 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from harness.explain.endings import by_ending, by_signal
 from harness.explain.evidence import evidence, headed, innermost
 from harness.explain.signatures import Found, find
+from harness.judge.seen import Seen
 from harness.observation import Ending, Observation, Stage
-from harness.verdict import Judgement, Reason, Verdict
+from harness.verdict import Judgement, LoaderJudgement, Reason, Verdict
 
 __all__ = ["explain", "explain_all"]
 
 _EXPLAINED = (Verdict.FAILED, Verdict.SKIPPED, Verdict.UNKNOWN)
 
 
-def _nothing(_: str) -> str:
+Log = Callable[[Observation], str]
+"""Gives what a run printed; empty where nothing was kept."""
+
+
+def _nothing(_: Observation) -> str:
     return ""
 
 
 def explain_all(
-    judgements: Sequence[Judgement],
-    observations: Mapping[str, Observation],
-    log: Callable[[str], str] = _nothing,
+    judgements: Sequence[Judgement], seen: Seen, log: Log = _nothing
 ) -> tuple[Judgement, ...]:
-    """Return `judgements` with a reason where a cell failed, was skipped or is unknown.
+    """Return `judgements` with a reason where a run failed, was skipped or is unknown.
 
-    Reasons that are there already stay. `log` gives what a cell printed, by its id; empty where
-    nothing was kept.
+    Every loader of a cell gets its own; reasons that are there already stay.
     """
-    return tuple(_explained(judgement, observations, log) for judgement in judgements)
+    return tuple(_explained(judgement, seen, log) for judgement in judgements)
 
 
-def _explained(
-    judgement: Judgement, observations: Mapping[str, Observation], log: Callable[[str], str]
-) -> Judgement:
-    observation = observations.get(judgement.cell)
-    if judgement.reason or judgement.verdict not in _EXPLAINED or observation is None:
+def _explained(judgement: Judgement, seen: Seen, log: Log) -> Judgement:
+    first = seen.observations.get(judgement.cell)
+    if first is None:
         return judgement
-    reason = explain(observation, log(judgement.cell))
-    return judgement.model_copy(update={"reason": reason})
+    ran = {one.loader: one for one in (*seen.others.get(judgement.cell, ()), first)}
+    reason = _reason(judgement, first, log)
+    loaders = tuple(
+        one.model_copy(
+            update={"reason": reason if place == 0 else _reason(one, ran.get(one.name, first), log)}
+        )
+        for place, one in enumerate(judgement.loaders)
+    )
+    return judgement.model_copy(update={"reason": reason, "loaders": loaders})
+
+
+def _reason(
+    came_to: Judgement | LoaderJudgement, observation: Observation, log: Log
+) -> Reason | None:
+    if came_to.reason is not None or came_to.verdict not in _EXPLAINED:
+        return came_to.reason
+    return explain(observation, log(observation))
 
 
 def explain(observation: Observation, log: str = "") -> Reason:
-    """Return why a cell that did not complete ended as it did.
+    """Return why a run that did not complete ended as it did.
 
     The ending goes before the error's text, that before what was printed. The code is
     `unclassified` where no record explains it; the evidence is what was seen, in a few lines.
     """
-    seen = evidence(observation.failure, log)
+    seen = evidence(observation.failure, log, observation.restored)
     reason = by_ending(observation)
     if reason is None:
         found = _find(observation, log)

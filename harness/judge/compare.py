@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from typing import Literal, TypeVar
+from typing import Literal, NamedTuple, TypeVar
 
 from harness.judge.decisions import changed, decisions
 from harness.judge.metrics import measure
+from harness.judge.noise import Noise
 from harness.judge.tolerance import allowed
 from harness.model.model import Tolerance
 from harness.tensor import StringTensor, Tensor
@@ -25,12 +26,19 @@ def compare(
     actual: Mapping[str, Tensor],
     reference: Mapping[str, Tensor],
     tolerances: Mapping[str, Tolerance],
+    *,
+    sides: Collection[str] = (),
+    noise: Mapping[str, Noise] | None = None,
+    decide: bool = True,
 ) -> Divergence:
     """Return the distance of every output in `actual` or `reference` from the reference's.
 
     Outputs stand in the reference's order, those it lacks at the end. The totals are the worst
     over the outputs; None where an output has no distance, as then no number holds for the cell.
+    `sides` names the outputs whose single column decides by its side of 0.5. Within `noise`, by
+    output, a distance counts as within tolerance. Without `decide` no decisions are looked for.
     """
+    beside = _Beside(tolerances, sides, noise or {}, decide)
     outputs: dict[str, OutputDivergence] = {}
     for name, wanted in reference.items():
         found = actual.get(name)
@@ -39,7 +47,7 @@ def compare(
                 status="missing", dtype=wanted.dtype, shape=wanted.shape
             )
         else:
-            outputs[name] = _compare(name, found, wanted, tolerances)
+            outputs[name] = _compare(name, found, wanted, beside)
     for name in actual:
         if name not in reference:
             found = actual[name]
@@ -53,9 +61,16 @@ def compare(
     )
 
 
-def _compare(
-    name: str, actual: Tensor, reference: Tensor, tolerances: Mapping[str, Tolerance]
-) -> OutputDivergence:
+class _Beside(NamedTuple):
+    """How two tensors are to be compared."""
+
+    tolerances: Mapping[str, Tolerance]
+    sides: Collection[str]
+    noise: Mapping[str, Noise]
+    decide: bool
+
+
+def _compare(name: str, actual: Tensor, reference: Tensor, beside: _Beside) -> OutputDivergence:
     described = partial(OutputDivergence, dtype=actual.dtype, shape=actual.shape)
     if actual.dtype != reference.dtype:
         message = f"{actual.dtype}, the reference has {reference.dtype}"
@@ -63,9 +78,12 @@ def _compare(
     if actual.shape != reference.shape:
         message = f"{list(actual.shape)}, the reference has {list(reference.shape)}"
         return described(status="shape", message=message)
-    tolerance = allowed(name, actual.dtype, tolerances)
+    tolerance = allowed(name, actual.dtype, beside.tolerances)
     atol, rtol = (None, None) if tolerance is None else (tolerance.atol, tolerance.rtol)
-    distance = measure(actual, reference, atol=atol or 0.0, rtol=rtol or 0.0)
+    noise = beside.noise.get(name, Noise())
+    distance = measure(
+        actual, reference, atol=atol or 0.0, rtol=rtol or 0.0, floor=noise.allowed_distance
+    )
     measured = partial(
         described,
         mismatched=distance.mismatched,
@@ -76,9 +94,13 @@ def _compare(
     if distance.nonfinite:
         message = f"NaN or Inf differ in {distance.nonfinite} of {distance.total} elements"
         return measured(status="nonfinite", message=message)
-    count, flipped = _decisions(actual, reference, identical=distance.identical)
+    count, flipped = None, None
+    if beside.decide:
+        sides = name in beside.sides
+        count, flipped = _decisions(actual, reference, identical=distance.identical, sides=sides)
+    beyond = distance.mismatched > (noise.allowed_elements if tolerance is None else 0)
     return measured(
-        status=_status(distance.identical, distance.mismatched),
+        status=_status(distance.identical, beyond),
         max_abs=distance.max_abs,
         max_rel=distance.max_rel,
         max_ulp=distance.max_ulp,
@@ -88,19 +110,19 @@ def _compare(
 
 
 def _decisions(
-    actual: Tensor, reference: Tensor, *, identical: bool
+    actual: Tensor, reference: Tensor, *, identical: bool, sides: bool
 ) -> tuple[int | None, int | None]:
     """Return how many decisions there are and how many changed."""
-    count = decisions(reference)
+    count = decisions(reference, sides=sides)
     if count is None or isinstance(actual, StringTensor) or isinstance(reference, StringTensor):
         return None, None
     return count, 0 if identical else changed(actual, reference)
 
 
-def _status(identical: bool, mismatched: int) -> Literal["identical", "equivalent", "diverged"]:
+def _status(identical: bool, beyond: bool) -> Literal["identical", "equivalent", "diverged"]:
     if identical:
         return "identical"
-    return "diverged" if mismatched else "equivalent"
+    return "diverged" if beyond else "equivalent"
 
 
 def _worst(

@@ -43,8 +43,9 @@ class Distance:
     max_ulp: int | None
     """Largest number of representable steps between two finite elements; None for non-floats."""
     mismatched: int
-    """Elements with |actual - reference| > atol + rtol * |reference|, evaluated in float64, or
-    NaN or Inf in one of them only; for other types than floats, elements that differ at all."""
+    """Elements with |actual - reference| > max(atol + rtol * |reference|, floor), evaluated in
+    float64, or NaN or Inf in one of them only; for other types than floats, elements that differ
+    at all."""
     nonfinite: int
     """Elements of which one is NaN and the other not, or one an Inf and the other not that Inf."""
     total: int
@@ -52,11 +53,18 @@ class Distance:
 
 
 def measure(
-    actual: Tensor, reference: Tensor, *, atol: float, rtol: float, block: int = BLOCK
+    actual: Tensor,
+    reference: Tensor,
+    *,
+    atol: float,
+    rtol: float,
+    floor: float = 0.0,
+    block: int = BLOCK,
 ) -> Distance:
     """Return the distance of `actual` from `reference`, which has the same dtype and shape.
 
-    `atol` and `rtol` follow NumPy's rule and count for floats only; the rule is not symmetric.
+    `atol` and `rtol` follow NumPy's rule; the rule is not symmetric. What differs by no more than
+    `floor`, in units of the tensor, is no mismatch either. All three count for floats only.
     """
     if isinstance(actual, StringTensor) or isinstance(reference, StringTensor):
         return _measure_strings(actual, reference)
@@ -65,7 +73,7 @@ def measure(
         dtype = _COMPONENTS[dtype]
         a, b = a.view(dtype), b.view(dtype)
     if dtype in FLOATS:
-        return _measure_floats(a, b, dtype, atol=atol, rtol=rtol, block=block)
+        return _measure_floats(a, b, dtype, atol=atol, rtol=rtol, floor=floor, block=block)
     if a.dtype.kind in "iu" and a.dtype.name == dtype:
         return _measure_integers(a, b, block)
     different = sum(int(np.count_nonzero(x != y)) for x, y in _blocks(a, b, block))
@@ -95,7 +103,14 @@ def _measure_integers(a: NDArray[Any], b: NDArray[Any], block: int) -> Distance:
 
 
 def _measure_floats(
-    a: NDArray[Any], b: NDArray[Any], dtype: str, *, atol: float, rtol: float, block: int
+    a: NDArray[Any],
+    b: NDArray[Any],
+    dtype: str,
+    *,
+    atol: float,
+    rtol: float,
+    floor: float,
+    block: int,
 ) -> Distance:
     identical = True
     mismatched = nonfinite = max_ulp = 0
@@ -115,7 +130,8 @@ def _measure_floats(
         nonfinite += alike.size - int(np.count_nonzero(alike))
         with np.errstate(invalid="ignore", over="ignore"):
             apart = np.abs(actual - reference)
-            within = apart <= atol + rtol * np.abs(reference)
+            allowed = atol + rtol * np.abs(reference)
+            within = apart <= (np.maximum(allowed, floor) if floor else allowed)
         mismatched += int(np.count_nonzero(~alike | (both & ~within)))
         max_abs = max(max_abs, float(apart.max(where=both, initial=0.0)))
         max_ulp = max(max_ulp, int(ulps(x_bits, y_bits).max(where=both, initial=0)))

@@ -29,16 +29,19 @@ def recommend(
 ) -> Recommendation:
     """Return the newest cell that agrees with the reference, decisions included.
 
-    Only cells with default pins and flags count. Environments resolved as of the release go before
-    those resolved today, then the newest TensorFlow, CPU, the newest Python.
+    Only cells with default pins and flags count. Those whose repeats agree go before those whose
+    do not, environments resolved as of the release before those resolved today, then the newest
+    TensorFlow, CPU, the newest Python. Only the first loader counts.
     """
     planned = {planned.cell.id: planned.cell for planned in cells}
     agreeing = [judgement for judgement in judgements if _agrees(judgement)]
     candidates = [j for j in agreeing if _is_plain(planned[j.cell])]
     if not candidates:
         return Recommendation(None, _why_none(judgements, agreeing))
-    best = max(candidates, key=lambda judgement: _standing(planned[judgement.cell]))
-    which = _which([planned[judgement.cell] for judgement in agreeing], len(judgements))
+    steady = [judgement for judgement in candidates if judgement.deterministic is not False]
+    best = max(steady or candidates, key=lambda judgement: _standing(planned[judgement.cell]))
+    told = "deterministic " if 0 < len(steady) < len(candidates) else ""
+    which = _which([planned[judgement.cell] for judgement in agreeing], len(judgements), told)
     twice = "" if best.deterministic is not False else "; running it twice gave different bits"
     return Recommendation(best.cell, f"{which}: {_distance(best, reference)}{twice}")
 
@@ -62,8 +65,11 @@ def _standing(cell: Cell) -> tuple[bool, Version, bool, Version]:
     )
 
 
-def _which(agreeing: Sequence[Cell], total: int) -> str:
-    """Return what the best cell is among those that agree, as far as that chose it."""
+def _which(agreeing: Sequence[Cell], total: int, told: str) -> str:
+    """Return what the best cell is among those that agree, as far as that chose it.
+
+    `told` is what sets it apart beside its age: empty, or `deterministic `.
+    """
     if len(agreeing) == 1:
         one = "the only cell, and it" if total == 1 else f"the only one of {total} cells that"
         return f"{one} agrees with the reference"
@@ -73,7 +79,7 @@ def _which(agreeing: Sequence[Cell], total: int) -> str:
     settings = "" if len(plain) == len(agreeing) else " with default pins and flags"
     count = len(agreeing)
     among = f"{total}, which all" if count == total else f"the {count} (of {total}) that"
-    return f"the newest {resolved}cell{settings} of {among} agree with the reference"
+    return f"the newest {told}{resolved}cell{settings} of {among} agree with the reference"
 
 
 def _distance(best: Judgement, reference: Reference) -> str:
@@ -84,7 +90,10 @@ def _distance(best: Judgement, reference: Reference) -> str:
     divergence = best.divergence
     far = None if divergence is None else divergence.max_abs
     by = "" if far is None else f" by at most {far:.2g}"
-    return f"its outputs differ from the reference{by}, within tolerance, and no decision changed"
+    outputs = () if divergence is None else divergence.outputs.values()
+    noisy = any(output.status == "equivalent" and output.mismatched for output in outputs)
+    within = "tolerance or the noise of repeats" if noisy else "tolerance"
+    return f"its outputs differ from the reference{by}, within {within}, and no decision changed"
 
 
 def _why_none(judgements: Sequence[Judgement], agreeing: Sequence[Judgement]) -> str:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from packaging.version import Version
 
 from harness.cell import Cell, Device, Resolution
 from harness.errors import NoReferenceError, nearest
+from harness.judge.seen import Arrays, Seen
 from harness.judge.truth import mislabels
 from harness.judge.versions import same, same_minor
 from harness.model.model import Writer
 from harness.observation import Ending, Observation
 from harness.plan.plan import PlannedCell
-from harness.tensor import Tensor
 from harness.text import one_line
 from harness.verdict import Reference
 
-__all__ = ["Outputs", "check_wanted", "elect"]
-
-Outputs = Callable[[str], Mapping[str, Tensor]]
-"""Gives the outputs of a cell that completed, by name; raises ValueError where they are not what
-the observation says."""
+__all__ = ["check_wanted", "elect"]
 
 _EXPECTED = "expected.npz beside the model"
 
@@ -29,8 +25,7 @@ _EXPECTED = "expected.npz beside the model"
 def elect(
     wanted: str,
     cells: Sequence[PlannedCell],
-    observations: Mapping[str, Observation],
-    outputs: Outputs,
+    seen: Seen,
     *,
     writer: Writer,
     expected: bool,
@@ -49,10 +44,10 @@ def elect(
     if wanted == "expected":
         return Reference(cell=None, why=_EXPECTED)
     if wanted != "auto":
-        return _named(wanted, cells, observations, outputs)
+        return _named(wanted, cells, seen)
     if expected:
         return Reference(cell=None, why=_EXPECTED)
-    return _elected(cells, observations, outputs, writer)
+    return _elected(cells, seen, writer)
 
 
 def check_wanted(wanted: str, cells: Sequence[PlannedCell], *, expected: bool) -> None:
@@ -78,11 +73,10 @@ def check_wanted(wanted: str, cells: Sequence[PlannedCell], *, expected: bool) -
 def _named(
     wanted: str,
     cells: Sequence[PlannedCell],
-    observations: Mapping[str, Observation],
-    outputs: Outputs,
+    seen: Seen,
 ) -> Reference:
     planned = {planned.cell.id: planned for planned in cells}
-    problem = _no_outputs(planned[wanted], observations.get(wanted), outputs)
+    problem = _no_outputs(planned[wanted], seen.observations.get(wanted), seen.outputs)
     if problem is not None:
         raise NoReferenceError(
             f"reference: cell {wanted!r} has no outputs: {problem}\n"
@@ -92,7 +86,7 @@ def _named(
 
 
 def _no_outputs(
-    planned: PlannedCell, observation: Observation | None, outputs: Outputs
+    planned: PlannedCell, observation: Observation | None, outputs: Arrays
 ) -> str | None:
     if planned.unavailable is not None:
         return planned.unavailable.message
@@ -103,12 +97,12 @@ def _no_outputs(
         failure = observation.failure
         what = "" if failure is None else one_line(f": {failure.type} {failure.message}")
         return f"it ended with {observation.ending.value}{at}{what}"
-    return _unreadable(planned.cell.id, outputs)
+    return _unreadable(observation, outputs)
 
 
-def _unreadable(cell: str, outputs: Outputs) -> str | None:
+def _unreadable(observation: Observation, outputs: Arrays) -> str | None:
     try:
-        outputs(cell)
+        outputs(observation)
     except ValueError as error:
         return one_line(str(error))
     return None
@@ -116,15 +110,14 @@ def _unreadable(cell: str, outputs: Outputs) -> str | None:
 
 def _elected(
     cells: Sequence[PlannedCell],
-    observations: Mapping[str, Observation],
-    outputs: Outputs,
+    seen: Seen,
     writer: Writer,
 ) -> Reference:
     completed = [
         (planned.cell, observation)
         for planned in cells
         if planned.unavailable is None
-        and (observation := observations.get(planned.cell.id)) is not None
+        and (observation := seen.observations.get(planned.cell.id)) is not None
         and observation.ending is Ending.COMPLETED
         and not mislabels(planned.cell, observation)
     ]
@@ -132,7 +125,7 @@ def _elected(
         completed, key=lambda pair: (_kinship(pair[1], writer), _standing(pair[0])), reverse=True
     )
     for cell, observation in ranked:
-        if _unreadable(cell.id, outputs) is None:
+        if _unreadable(observation, seen.outputs) is None:
             return Reference(cell=cell.id, why=_why(_kinship(observation, writer), writer))
     return Reference(cell=None, why="no cell completed, so there is nothing to compare with")
 

@@ -1,20 +1,25 @@
-"""Why a cell diverged, in one sentence and with the numbers."""
+"""Why a cell diverged, or how it came to agree, in one sentence and with the numbers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from harness.judge.compare import WITHOUT_DISTANCE
+from harness.judge.noise import Noise
 from harness.text import one_line
 from harness.verdict import Divergence, OutputDivergence, Reason
 
-__all__ = ["describe", "why_diverged"]
+__all__ = ["by", "describe", "gravest", "why_diverged", "why_nondeterministic", "worst_first"]
 
 # The first of these that a cell shows is its reason: a missing output tells more than a number.
-_ORDER = ("missing", "extra", "dtype", "shape", "nonfinite", "diverged")
+_ORDER = ("missing", "extra", "dtype", "shape", "nonfinite", "diverged", "equivalent")
 _EVIDENCE_LINES = 20
 _CLOSE_ENOUGH = (
     "Where that is close enough, set `tolerances` in model.yaml; else take another cell."
+)
+_REPEATS = (
+    "Save the model so that dropout and batch normalisation are in inference mode "
+    "(training=False), and look for random operations in it."
 )
 
 
@@ -24,15 +29,10 @@ def why_diverged(divergence: Divergence) -> Reason:
     Codes: `missing-output`, `extra-output`, `dtype`, `shape`, `nonfinite`, and for numbers beyond
     tolerance `decisions` where an argmax changed, else `numbers`.
     """
-    beyond = [
-        (name, output) for name, output in divergence.outputs.items() if output.status in _ORDER
-    ]
-    beyond.sort(key=lambda pair: _rank(pair[1]))
-    lines = [describe(name, output) for name, output in beyond]
-    _, worst = beyond[0]
-    others = len(lines) - 1
-    plural = "" if others == 1 else "s"
-    message = lines[0] + (f" (and {others} more output{plural})" if others else "")
+    (_, worst), *others = gravest(divergence)
+    lines = [describe(name, output) for name, output in gravest(divergence)]
+    plural = "" if len(others) == 1 else "s"
+    message = lines[0] + (f" (and {len(others)} more output{plural})" if others else "")
     if worst.status == "missing":
         message += _instead(divergence.outputs)
     code = _code(worst)
@@ -44,9 +44,57 @@ def why_diverged(divergence: Divergence) -> Reason:
     )
 
 
-def describe(name: str, output: OutputDivergence) -> str:
-    """Return one line on one output: what differs and by how much."""
-    quoted = f"output '{one_line(name, 80)}'"
+def why_nondeterministic(
+    own: Mapping[str, Noise], reference: Mapping[str, Noise], *, deterministic: bool
+) -> Reason:
+    """Return the reason of a cell that agrees, where its repeats or the reference's do not.
+
+    `own` and `reference` are the measured noise of the cell and of the reference; `deterministic`
+    says that the cell's repeats agree, so that the reference's noise alone explains its distance.
+    """
+    place = "in the reference's environment" if deterministic else "in this environment"
+    measured = reference if deterministic else own
+    return Reason(
+        code="nondeterministic",
+        message=f"repeats of the inference {place} disagree{by(measured)}",
+        evidence="\n".join(
+            f"output '{one_line(name, 80)}': repeats disagree{by({name: one})}"
+            for name, one in list(measured.items())[:_EVIDENCE_LINES]
+            if one.found
+        ),
+        remedy=_REPEATS if any(one.beyond for one in measured.values()) else "",
+    )
+
+
+def by(noises: Mapping[str, Noise]) -> str:
+    """Return how much the repeats of an inference disagree, to follow `disagree`."""
+    worst = max((one.max_abs or 0.0 for one in noises.values()), default=0.0)
+    if worst:
+        return f" by up to {worst:.2g}"
+    differing = max((one.differing for one in noises.values()), default=0)
+    if differing:
+        return f" in {differing} element{'' if differing == 1 else 's'}"
+    return ", by how much cannot be told"
+
+
+def gravest(divergence: Divergence) -> list[tuple[str, OutputDivergence]]:
+    """Return the outputs that are beyond tolerance, by name, the one that tells most first."""
+    return [(name, output) for name, output in worst_first(divergence) if _is_beyond(output)]
+
+
+def worst_first(divergence: Divergence) -> list[tuple[str, OutputDivergence]]:
+    """Return the outputs that differ at all, by name, the one that tells most first."""
+    differing = [
+        (name, output)
+        for name, output in divergence.outputs.items()
+        if output.status != "identical"
+    ]
+    return sorted(differing, key=lambda pair: _rank(pair[1]))
+
+
+def describe(name: str, output: OutputDivergence, what: str = "output") -> str:
+    """Return one line on one output (or `what` else it is): what differs and by how much."""
+    quoted = f"{what} '{one_line(name, 80)}'"
     match output.status:
         case "missing":
             return f"{quoted} is missing"
@@ -59,7 +107,8 @@ def describe(name: str, output: OutputDivergence) -> str:
         case "identical":
             return f"{quoted} is identical"
         case "equivalent" | "diverged":
-            return f"{quoted}: {_numbers(output)}"
+            more = f"; {output.message}" if output.message else ""
+            return f"{quoted}: {_numbers(output)}{more}"
 
 
 def _numbers(output: OutputDivergence) -> str:
@@ -76,6 +125,10 @@ def _numbers(output: OutputDivergence) -> str:
     if output.decisions_changed is not None:
         text += f"; {output.decisions_changed} of {output.decisions} decisions changed"
     return text
+
+
+def _is_beyond(output: OutputDivergence) -> bool:
+    return output.status != "equivalent" and output.status in _ORDER
 
 
 def _rank(output: OutputDivergence) -> tuple[int, int, float]:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.judge.words import gravest
 from harness.report.layout import NONE, Column
 from harness.report.table import CellRow
-from harness.report.words import UNSTABLE, flat, number, verdict_words
+from harness.report.words import UNSTABLE, flat, moved_decisions, number, verdict_words
+from harness.verdict import Divergence
 
-__all__ = ["DETAILS", "VERDICT", "essentials", "shared_values"]
+__all__ = [
+    "EQUAL_INPUTS",
+    "NOISE",
+    "PREPROCESS",
+    "VERDICT",
+    "details",
+    "essentials",
+    "shared_values",
+]
 
 VERDICT = "verdict"
 """Header of the column that colours or bold type mark."""
+PREPROCESS, EQUAL_INPUTS, NOISE = "preprocess\ndiff", "on equal\ninputs", "noise"
+"""Headers that the legend explains."""
 
 
 def _text(value: str | None) -> str:
@@ -38,19 +50,41 @@ def _ulp(cell: CellRow) -> str:
 
 def _decisions(cell: CellRow) -> str:
     """Show how many decisions changed, of how many, in the output where most did."""
-    if cell.divergence is None or cell.divergence.decisions_changed is None:
-        return NONE
-    changed = cell.divergence.decisions_changed
-    asked = [
-        output.decisions
-        for output in cell.divergence.outputs.values()
-        if output.decisions_changed == changed and output.decisions is not None
-    ]
-    return f"{changed}/{max(asked)}" if asked else str(changed)
+    moved = moved_decisions(cell)
+    return NONE if moved is None else f"{moved[0]}/{moved[1]}"
 
 
 def _accuracy(cell: CellRow) -> str:
     return NONE if cell.accuracy is None else f"{cell.accuracy:.2%}"
+
+
+def _mae(cell: CellRow) -> str:
+    return NONE if cell.scores is None else number(cell.scores.mae)
+
+
+def _rmse(cell: CellRow) -> str:
+    return NONE if cell.scores is None else number(cell.scores.rmse)
+
+
+def _top_k(cell: CellRow) -> str:
+    return NONE if cell.scores is None or cell.scores.top_k is None else f"{cell.scores.top_k:.2%}"
+
+
+def _noise(cell: CellRow) -> str:
+    """Show the noise of a cell whose repeats disagree; where they agree there is none to show."""
+    if cell.deterministic is not False or cell.noise_floor is None:
+        return NONE
+    return number(cell.noise_floor.max_abs)
+
+
+def _apart(divergence: Divergence | None) -> str:
+    """Show a distance, or what there is instead of one: `dtype`, `shape`."""
+    if divergence is None:
+        return NONE
+    beyond = gravest(divergence)
+    if divergence.max_abs is None and beyond:
+        return beyond[0][1].status
+    return number(divergence.max_abs)
 
 
 def _seconds(*values: float | None) -> str:
@@ -59,7 +93,8 @@ def _seconds(*values: float | None) -> str:
 
 
 def _run_seconds(cell: CellRow) -> str:
-    return _seconds(cell.seconds.import_, cell.seconds.load, cell.seconds.infer)
+    taken = cell.seconds
+    return _seconds(taken.import_, taken.preprocess, taken.load, taken.infer)
 
 
 def essentials(reference: str | None) -> tuple[Column[CellRow], ...]:
@@ -71,10 +106,22 @@ def essentials(reference: str | None) -> tuple[Column[CellRow], ...]:
         Column("ULP", _ulp, "right"),
         Column("decisions\nchanged", _decisions, "right"),
         Column("accuracy", _accuracy, "right"),
+        Column("MAE", _mae, "right"),
     )
 
 
-DETAILS: tuple[Column[CellRow], ...] = (
+def details(cells: Sequence[CellRow]) -> tuple[Column[CellRow], ...]:
+    """Return the columns shown where there is room, the most telling first."""
+    ks = {cell.scores.k for cell in cells if cell.scores is not None} - {None}
+    top = f"top-{ks.pop()}" if len(ks) == 1 else "top-k"
+    return (Column(top, _top_k, "right"), *_DETAILS)
+
+
+_DETAILS: tuple[Column[CellRow], ...] = (
+    Column(PREPROCESS, lambda cell: _apart(cell.preprocess), "right"),
+    Column(EQUAL_INPUTS, lambda cell: _apart(cell.equal_inputs), "right"),
+    Column(NOISE, _noise, "right"),
+    Column("RMSE", _rmse, "right"),
     Column("distribution", lambda cell: _text(cell.actual.distribution), shared=True),
     Column("python", lambda cell: _text(cell.actual.python)),
     Column("numpy", lambda cell: _text(cell.actual.numpy)),
@@ -87,7 +134,6 @@ DETAILS: tuple[Column[CellRow], ...] = (
     Column("loader", lambda cell: _text(cell.loader), shared=True),
     Column("reused", lambda cell: "yes" if cell.cached else NONE),
 )
-"""Shown where there is room."""
 
 
 def shared_values(columns: Sequence[Column[CellRow]], cells: Sequence[CellRow]) -> dict[str, str]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from harness.report.columns import DETAILS, VERDICT, essentials, shared_values
-from harness.report.findings import Finding, findings, remarks
+from harness.report.apart import Line, loader_lines, training_lines
+from harness.report.columns import VERDICT, details, essentials, shared_values
+from harness.report.findings import Finding, findings, notes, remarks
 from harness.report.head import head
 from harness.report.layout import Column, with_values
 from harness.report.legend import legend
 from harness.report.table import CellRow, Table
-from harness.report.words import counts, deploy, flat, names, shared, why
+from harness.report.words import counts, deploy, flat, moved, names, shared, why
 from harness.verdict import Verdict
 
 __all__ = ["render_markdown"]
@@ -32,11 +33,13 @@ def render_markdown(table: Table) -> str:
         f"# {_escaped(flat(table.model.name))}",
         f"**{_escaped(deploy(table))}**",
         *(_escaped(line) for line in why(table)),
-        _escaped(counts(table)),
+        "  \n".join(map(_escaped, (counts(table), *moved(table)))),
         _list(f"**{label}**: {_escaped(text)}" for label, text in head(table)),
         _cells(table),
+        _lines("Further loaders", loader_lines(table.cells)),
+        _lines("Training state", training_lines(table.cells)),
         _remarks("Excluded by the matrix", ((row.id, row.reason) for row in table.excluded)),
-        _remarks("Notes", ((cell.id, cell.note) for cell in table.cells)),
+        _section("Notes", map(_escaped, notes(table.cells))),
         _findings(table.cells),
     )
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -58,8 +61,8 @@ def _list(items: Iterable[str]) -> str:
 
 def _cells(table: Table) -> str:
     cells = table.cells
-    details = [column for column in DETAILS if column.header not in _LEFT_OUT]
-    columns = with_values((*essentials(table.reference.cell), *details), cells)
+    known = [column for column in details(cells) if column.header not in _LEFT_OUT]
+    columns = with_values((*essentials(table.reference.cell), *known), cells)
     same = shared_values(columns, cells)
     columns = tuple(column for column in columns if column.header not in same)
     rows = (
@@ -78,10 +81,22 @@ def _value(column: Column[CellRow], cell: CellRow) -> str:
 
 
 def _remarks(title: str, said: Iterable[tuple[str, str | None]]) -> str:
-    items = [
-        f"{_escaped(remark.text)} ({_escaped(names(remark.cells))})" for remark in remarks(said)
-    ]
-    return f"## {title}\n\n{_list(items)}" if items else ""
+    return _section(title, (_escaped(f"{one.text} ({names(one.cells)})") for one in remarks(said)))
+
+
+def _section(title: str, items: Iterable[str]) -> str:
+    text = _list(items)
+    return f"## {title}\n\n{text}" if text else ""
+
+
+def _lines(title: str, lines: Iterable[Line]) -> str:
+    return _section(title, map(_line, lines))
+
+
+def _line(line: Line) -> str:
+    code = f" ({_code(line.code)})" if line.code else ""
+    remedy = f"\n  - remedy: {_escaped(line.remedy)}" if line.remedy else ""
+    return f"**{_escaped(line.title)}**: {_escaped(line.said)}{code}{remedy}"
 
 
 def _findings(cells: Iterable[CellRow]) -> str:

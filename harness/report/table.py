@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
 from pydantic import ConfigDict, Field
 
 from harness.cell import Device, Resolution, Value
+from harness.judge.seen import Seen
+from harness.judge.words import describe, gravest
 from harness.model.model import Format, Model
 from harness.observation import SCHEMA, Base, Image, Observation, Seconds, Stage
 from harness.plan.plan import IndexState, Plan, PlannedCell
-from harness.verdict import Divergence, Judgement, NoiseFloor, Reason, Reference, Verdict
+from harness.verdict import (
+    Divergence,
+    Judgement,
+    LoaderJudgement,
+    NoiseFloor,
+    Reason,
+    Reference,
+    Scores,
+    TrainingJudgement,
+    Verdict,
+)
 
 __all__ = [
     "ActualRow",
     "CellRow",
+    "DistanceRow",
     "ExcludedRow",
     "LoaderRow",
     "ModelRow",
@@ -38,6 +51,15 @@ class ModelRow(Value):
     """What the files say wrote them, such as `TensorFlow 2.15.1`."""
 
 
+class DistanceRow(Value):
+    """A distance from the reference: the worst over all outputs (see `Divergence`)."""
+
+    max_abs: float | None
+    max_rel: float | None
+    max_ulp: int | None
+    decisions_changed: int | None
+
+
 class LoaderRow(Value):
     """What one loader came to in one cell."""
 
@@ -45,6 +67,10 @@ class LoaderRow(Value):
     verdict: Verdict
     stage: Stage | None
     reason: Reason | None
+    divergence: DistanceRow | None = None
+    """None where there was nothing to measure."""
+    training: TrainingJudgement | None = None
+    """What became of the training state; None where this loader reads none."""
 
 
 class RemedyRow(Value):
@@ -86,19 +112,30 @@ class CellRow(Value):
     divergence: Divergence | None
     """Distance from the reference; None where there was nothing to measure."""
     noise_floor: NoiseFloor | None
-    """None where it was not measured."""
+    """Distance between two inferences in this environment; None where it was not measured."""
     accuracy: float | None
     """Share of samples whose argmax equals the label, 0 to 1; None without labels."""
+    scores: Scores | None = None
+    """How good the outputs are by `labels.npz`; None where it does not fit them."""
     deterministic: bool | None
+    """Whether two inferences in this environment gave the same bits; None where not tried."""
+    preprocess: Divergence | None = None
+    """Distance of what `preprocess.py` made here from what it made in the reference."""
+    equal_inputs: Divergence | None = None
+    """Distance of the outputs where the model was fed the reference's inputs."""
+    training: TrainingJudgement | None = None
+    """What became of the training state; it has no part in the verdict."""
     note: str | None
     """What the plan says of the cell."""
     loader: str = ""
     """The call whose outcome is the verdict; empty where nothing ran."""
     loaders: tuple[LoaderRow, ...] = ()
+    """Every loader that was used, the first one first; empty where nothing ran."""
     remedies: tuple[RemedyRow, ...] = ()
     actual: ActualRow = ActualRow()
     seconds: Seconds = Seconds()
     warnings: tuple[str, ...] = ()
+    """What was noticed beside the verdict, by any loader."""
     cached: bool = False
     """True where the observation was taken over from an earlier sweep."""
     observed: datetime | None = None
@@ -154,25 +191,18 @@ def build_table(
     engine_description: str,
     sweep: str,
     plan: Plan,
-    observations: Mapping[str, Observation],
+    seen: Seen,
     judgements: Sequence[Judgement],
     reference: Reference,
     recommendation: tuple[str | None, str],
 ) -> Table:
     """Return the table of a sweep: one row for each cell of the plan, in the plan's order.
 
-    Every cell has a judgement; `observations` go by cell id and lack the cells that never ran.
-    `recommendation` is the id of the cell to deploy, or None, and why.
+    Every cell has a judgement; `seen` lacks the cells that never ran. `recommendation` is the id
+    of the cell to deploy, or None, and why.
     """
     judged = {judgement.cell: judgement for judgement in judgements}
-    rows = tuple(
-        _row(
-            planned,
-            judged[planned.cell.id],
-            observations.get(planned.cell.id),
-        )
-        for planned in plan.cells
-    )
+    rows = tuple(_row(planned, judged[planned.cell.id], seen) for planned in plan.cells)
     chosen, why = recommendation
     tags = {row.id: row.image.tag for row in rows if row.image is not None}
     image = tags.get(chosen) if chosen is not None else None
@@ -197,7 +227,7 @@ def _wrote(model: Model) -> str | None:
     return ", ".join(f"{name} {version}" for name, version in writers if version) or None
 
 
-def _row(planned: PlannedCell, judgement: Judgement, observation: Observation | None) -> CellRow:
+def _row(planned: PlannedCell, judgement: Judgement, seen: Seen) -> CellRow:
     cell = planned.cell
     row = CellRow(
         id=cell.id,
@@ -213,25 +243,60 @@ def _row(planned: PlannedCell, judgement: Judgement, observation: Observation | 
         divergence=judgement.divergence,
         noise_floor=judgement.noise_floor,
         accuracy=judgement.accuracy,
+        scores=judgement.scores,
         deterministic=judgement.deterministic,
+        preprocess=judgement.preprocess,
+        equal_inputs=judgement.equal_inputs,
+        training=judgement.training,
+        loaders=tuple(_loader(one) for one in judgement.loaders),
         note=cell.note,
     )
-    return row if observation is None else _with_observation(row, observation)
+    observation = seen.observations.get(cell.id)
+    if observation is None:
+        return row
+    others = seen.others.get(cell.id, ())
+    warnings = dict.fromkeys((*_about_inputs(judgement), *_warnings(observation, *others)))
+    return _with_observation(row, observation).model_copy(update={"warnings": tuple(warnings)})
+
+
+def _loader(judgement: LoaderJudgement) -> LoaderRow:
+    far = judgement.divergence
+    return LoaderRow(
+        name=judgement.name,
+        verdict=judgement.verdict,
+        stage=judgement.stage,
+        reason=judgement.reason,
+        divergence=None if far is None else DistanceRow(**far.model_dump(exclude={"outputs"})),
+        training=judgement.training,
+    )
+
+
+def _about_inputs(judgement: Judgement) -> Iterator[str]:
+    """Say where the outputs agree though `preprocess.py` made other inputs."""
+    agrees = judgement.verdict in (Verdict.IDENTICAL, Verdict.EQUIVALENT)
+    if agrees and judgement.preprocess is not None:
+        for name, output in gravest(judgement.preprocess)[:1]:
+            yield (
+                "preprocess.py gives other inputs here, though the outputs agree: "
+                + describe(name, output, "input")
+            )
+
+
+def _warnings(*observations: Observation) -> Iterator[str]:
+    for observation in observations:
+        yield from observation.warnings
 
 
 def _with_observation(row: CellRow, seen: Observation) -> CellRow:
     made = seen.environment
     actual = seen.actual.model_dump(include=set(ActualRow.model_fields))
-    loader = LoaderRow(name=seen.loader, verdict=row.verdict, stage=row.stage, reason=row.reason)
     return row.model_copy(
         update={
             "loader": seen.loader,
-            "loaders": (loader,),
             "actual": ActualRow(
                 **actual, distribution=made.distribution if made is not None else None
             ),
             "seconds": seen.seconds,
-            "warnings": seen.warnings,
             "cached": seen.cached,
             "observed": seen.observed,
             "lock": made.lock_digest if made is not None else None,

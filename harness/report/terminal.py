@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from harness.report.columns import DETAILS, VERDICT, essentials, shared_values
-from harness.report.findings import Finding, findings, remarks
+from harness.report.apart import Line, loader_lines, training_lines
+from harness.report.columns import VERDICT, details, essentials, shared_values
+from harness.report.findings import Finding, findings, notes, remarks
 from harness.report.head import head
 from harness.report.layout import Column, fit, with_values, wrapped
 from harness.report.legend import legend
 from harness.report.table import CellRow, Table
-from harness.report.words import counts, deploy, flat, names, shared, why
+from harness.report.words import counts, deploy, flat, moved, names, shared, why
 from harness.verdict import Verdict
 
 __all__ = ["remark_block", "render_terminal"]
@@ -38,10 +39,12 @@ def render_terminal(table: Table, *, width: int, color: bool, folder: str) -> st
     blocks = (
         _head(table, width, folder),
         _cells(table, width, color=color),
+        _lines("Further loaders (each verdict above is of the first):", loader_lines, table, width),
+        _lines("Training state (no part of the verdicts):", training_lines, table, width),
         remark_block(
             "Excluded by the matrix:", ((row.id, row.reason) for row in table.excluded), width
         ),
-        remark_block("Notes:", ((cell.id, cell.note) for cell in table.cells), width),
+        _list("Notes:", notes(table.cells), width),
         _findings(table.cells, width),
         _end(table, width),
     )
@@ -50,11 +53,24 @@ def render_terminal(table: Table, *, width: int, color: bool, folder: str) -> st
 
 def remark_block(title: str, said: Iterable[tuple[str, str | None]], width: int) -> str:
     """Return pairs of cell id and text as a list by text; empty where nothing is said."""
-    items = [
-        wrapped(f"{remark.text} ({names(remark.cells)})", width, first="- ", rest="  ")
-        for remark in remarks(said)
-    ]
-    return "\n".join((title, *items)) if items else ""
+    return _list(title, [f"{one.text} ({names(one.cells)})" for one in remarks(said)], width)
+
+
+def _list(title: str, texts: Sequence[str], width: int) -> str:
+    items = [wrapped(text, width, first="- ", rest="  ") for text in texts]
+    return "\n".join((wrapped(title, width), *items)) if items else ""
+
+
+def _lines(
+    title: str, of: Callable[[Sequence[CellRow]], Sequence[Line]], table: Table, width: int
+) -> str:
+    items = []
+    for line in of(table.cells):
+        code = f" [{line.code}]" if line.code else ""
+        items.append(wrapped(f"{line.title}: {line.said}{code}", width, first="- ", rest="  "))
+        if line.remedy:
+            items.append(wrapped(f"remedy: {line.remedy}", width, first="  ", rest="    "))
+    return "\n".join((wrapped(title, width), *items)) if items else ""
 
 
 def _head(table: Table, width: int, folder: str) -> str:
@@ -69,13 +85,14 @@ def _cells(table: Table, width: int, *, color: bool) -> str:
     columns = with_values(essentials(table.reference.cell), cells)
     if color:
         columns = tuple(_painted(c) if c.header == VERDICT else c for c in columns)
-    details = with_values(DETAILS, cells)
-    same = shared_values(details, cells)
-    apart = [column for column in details if column.header not in same]
+    known = with_values(details(cells), cells)
+    same = shared_values(known, cells)
+    apart = [column for column in known if column.header not in same]
     text, left_out = fit(columns, apart, cells, width)
-    below = [*legend(table), *shared(same)]
+    below = [*legend(table, left_out), *shared(same)]
     if left_out:
-        below.append(f"No room here for: {', '.join(left_out)} (in table.json)")
+        headers = ", ".join(header.replace("\n", " ") for header in left_out)
+        below.append(f"No room here for: {headers} (in table.json)")
     return "\n".join((text, *(wrapped(line, width) for line in below)))
 
 
@@ -106,5 +123,5 @@ def _finding(finding: Finding, width: int) -> str:
 
 
 def _end(table: Table, width: int) -> str:
-    above = [wrapped(line, width) for line in (counts(table), *why(table))]
+    above = [wrapped(line, width) for line in (counts(table), *moved(table), *why(table))]
     return "\n".join((*above, deploy(table)))

@@ -6,9 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from packaging.version import Version
+
 from harness.observation import Image, Stage
 from harness.report.layout import NONE
-from harness.report.table import Table
+from harness.report.table import CellRow, Table
 from harness.text import printable
 from harness.verdict import Verdict
 
@@ -18,11 +20,14 @@ __all__ = [
     "deploy",
     "flat",
     "lines",
+    "moved",
+    "moved_decisions",
     "names",
     "number",
     "plural",
     "shared",
     "verdict_words",
+    "which",
     "why",
 ]
 
@@ -31,6 +36,12 @@ UNSTABLE = "*"
 
 _LONGEST = 600
 """Characters of an error that are shown."""
+
+_IDS = 6
+"""Cells that are named where they have no releases of their own."""
+
+_MOVED = 5
+"""Groups of cells with moved decisions that are told, the worst first."""
 
 _EXPONENT_FROM = 1_000_000
 """Whole numbers from here on are shown as powers of ten."""
@@ -79,6 +90,70 @@ def plural(count: int, thing: str) -> str:
 def names(cells: Sequence[str]) -> str:
     """Return cell ids for a sentence: `1 cell: a`, `2 cells: a, b`."""
     return f"{plural(len(cells), 'cell')}: {', '.join(cells)}"
+
+
+def which(chosen: Sequence[CellRow], among: Sequence[CellRow]) -> str:
+    """Return cells for a sentence, in few words: `all 9 cells`, `6 cells (2.16.2 - 2.21.0)`.
+
+    `chosen` are some of `among`. They are named by the releases they span where those are all
+    theirs, else by id.
+    """
+    if len(chosen) == 1:
+        return chosen[0].id
+    count = plural(len(chosen), "cell")
+    if len(chosen) == len(among):
+        return "both cells" if len(chosen) == 2 else f"all {count}"  # noqa: PLR2004
+    versions = {cell.id: Version(cell.tensorflow) for cell in among}
+    lowest, highest = (pick(versions[cell.id] for cell in chosen) for pick in (min, max))
+    if sum(lowest <= one <= highest for one in versions.values()) == len(chosen):
+        return f"{count} ({lowest}{f' - {highest}' if highest != lowest else ''})"
+    more = len(chosen) - _IDS
+    ids = ", ".join(cell.id for cell in chosen[:_IDS])
+    return f"{count} ({ids}{f' and {more} more' if more > 0 else ''})"
+
+
+def moved(table: Table) -> tuple[str, ...]:
+    """Return sentences on cells whose numbers moved: those that decide as before, and others."""
+    compared = [
+        cell
+        for cell in table.cells
+        if cell.divergence is not None and cell.verdict in (Verdict.EQUIVALENT, Verdict.DIVERGED)
+    ]
+    decided = [cell for cell in compared if moved_decisions(cell) is not None]
+    groups: dict[tuple[int, int], list[CellRow]] = {}
+    for cell in decided:
+        groups.setdefault(moved_decisions(cell) or (0, 0), []).append(cell)
+    said = []
+    still = [cell for (changed, _), cells in groups.items() if not changed for cell in cells]
+    if still:
+        said.append(f"{plural(len(still), 'cell')}: numbers moved, no decision moved")
+    flipped = sorted((pair for pair in groups.items() if pair[0][0]), reverse=True, key=_share)
+    said += [
+        f"{which(cells, table.cells)}: {changed} of {plural(of, 'decision')} moved"
+        for (changed, of), cells in flipped[:_MOVED]
+    ]
+    left_out = sum(len(cells) for _, cells in flipped[_MOVED:])
+    if left_out:
+        said.append(f"fewer decisions moved in {plural(left_out, 'more cell')}")
+    return tuple(said)
+
+
+def _share(group: tuple[tuple[int, int], list[CellRow]]) -> float:
+    (changed, of), _ = group
+    return changed / of
+
+
+def moved_decisions(cell: CellRow) -> tuple[int, int] | None:
+    """Return how many decisions moved, and of how many; None where the outputs decide nothing."""
+    if cell.divergence is None or cell.divergence.decisions_changed is None:
+        return None
+    changed = cell.divergence.decisions_changed
+    asked = [
+        output.decisions
+        for output in cell.divergence.outputs.values()
+        if output.decisions_changed == changed and output.decisions
+    ]
+    return (changed, max(asked)) if asked else None
 
 
 def counts(table: Table) -> str:

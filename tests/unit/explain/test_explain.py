@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 
 from harness.explain.explain import explain, explain_all
-from harness.observation import Ending, Failure, Observation, Stage
-from harness.verdict import Judgement, Reason, Verdict
+from harness.observation import Ending, Failure, Observation, Restored, Stage
+from harness.verdict import Judgement, LoaderJudgement, Reason, Verdict
 from tests.support.fakes import cell
-from tests.support.observed import observation
+from tests.support.observed import observation, seen
 
 CELL = cell()
 
@@ -150,9 +150,20 @@ def test_the_log_of_a_build_counts() -> None:
         ),
         (
             ended(Ending.SKIPPED, failure=Failure(type="NoGPU", message="no GPU here")),
-            "skipped",
+            "no-gpu",
             "no GPU here",
         ),
+        (
+            ended(Ending.SKIPPED, failure=Failure(type="NoCudaBase", message="no base")),
+            "no-cuda-base",
+            "no base",
+        ),
+        (
+            ended(Ending.SKIPPED, failure=Failure(type="NoInterpreter", message="no 3.5")),
+            "no-interpreter",
+            "no 3.5",
+        ),
+        (ended(Ending.SKIPPED), "skipped", "this machine lacks what it needs"),
     ],
 )
 def test_endings(seen: Observation, code: str, message: str) -> None:
@@ -187,8 +198,8 @@ def test_explain_all_fills_only_what_lacks_a_reason() -> None:
         Judgement(cell=CELL.id, verdict=Verdict.IDENTICAL),
         Judgement(cell=other.id, verdict=Verdict.FAILED),
     )
-    seen = {CELL.id: ended(Ending.SIGNAL, signal="SIGABRT")}
-    reasons = [one.reason for one in explain_all(judgements, seen)]
+    sweep = seen([ended(Ending.SIGNAL, signal="SIGABRT")])
+    reasons = [one.reason for one in explain_all(judgements, sweep)]
     assert reasons == [
         Reason(code="aborted", message="native code gave up at load (SIGABRT)"),
         given,
@@ -196,7 +207,69 @@ def test_explain_all_fills_only_what_lacks_a_reason() -> None:
         None,
     ]
     reasons = [
-        one.reason for one in explain_all(judgements, seen, lambda _: "OOM when allocating tensor")
+        one.reason for one in explain_all(judgements, sweep, lambda _: "OOM when allocating tensor")
     ]
     assert reasons[0] is not None
     assert reasons[0].code == "tensor-too-large"
+
+
+def test_every_loader_that_failed_has_a_reason_of_its_own() -> None:
+    first = ended(Ending.SIGNAL, signal="SIGSEGV")
+    others = [
+        ended(Ending.SIGNAL, signal="SIGABRT", loader="session"),
+        observation(CELL, loader="keras.load_model"),
+        ended(Ending.TIMEOUT, loader="TFSMLayer"),
+    ]
+    judgement = Judgement(
+        cell=CELL.id,
+        verdict=Verdict.FAILED,
+        stage=Stage.LOAD,
+        loaders=(
+            LoaderJudgement(name="saved_model.load", verdict=Verdict.FAILED, stage=Stage.LOAD),
+            LoaderJudgement(name="session", verdict=Verdict.FAILED, stage=Stage.LOAD),
+            LoaderJudgement(name="keras.load_model", verdict=Verdict.IDENTICAL),
+            LoaderJudgement(name="TFSMLayer", verdict=Verdict.FAILED, stage=Stage.LOAD),
+        ),
+    )
+    asked: list[str] = []
+
+    def log(one: Observation) -> str:
+        asked.append(one.loader)
+        return "free(): invalid pointer" if one.loader == "session" else ""
+
+    (found,) = explain_all([judgement], seen([first], others=others), log)
+    assert [one.reason.code if one.reason else None for one in found.loaders] == [
+        "segmentation-fault",
+        "heap-corrupted",
+        None,
+        "timeout",
+    ]
+    assert found.reason == found.loaders[0].reason
+    assert asked == ["saved_model.load", "session", "TFSMLayer"]
+
+
+def test_variables_that_were_not_restored_are_named() -> None:
+    restored = Restored(
+        expected=18,
+        restored=9,
+        unrestored=[f"dense_{place}/kernel" for place in range(9)],
+        unused=["layer\x1b[2J/bias"],
+    )
+    message = "9 of 18 variables of the model were not restored"
+    traceback = f'  File "/work/probe.py", line 9, in restore\n    check()\nValueError: {message}'
+    failure = Failure(type="ValueError", message=message, traceback=traceback)
+    reason = explain(ended(Ending.EXCEPTION, failure=failure, restored=restored))
+    assert reason.evidence == (
+        f"ValueError: {message}\n"
+        "not restored, 9 of 18 variables: dense_0/kernel, dense_1/kernel, dense_2/kernel, "
+        "dense_3/kernel, dense_4/kernel, dense_5/kernel and 3 more\n"
+        "in the file, but in no variable: layer/bias"
+    )
+
+
+def test_where_all_variables_were_restored_the_place_is_told() -> None:
+    whole = Restored(expected=2, restored=2)
+    traceback = '  File "/work/probe.py", line 9, in call\n    check()\nValueError: other'
+    failure = Failure(type="ValueError", message="other", traceback=traceback)
+    reason = explain(ended(Ending.EXCEPTION, failure=failure, restored=whole))
+    assert reason.evidence == "ValueError: other\nat /work/probe.py:9 in call"

@@ -3,7 +3,14 @@ from __future__ import annotations
 from harness.cell import Cell
 from harness.judge.recommend import Recommendation, recommend
 from harness.plan.plan import PlannedCell
-from harness.verdict import Divergence, Judgement, Reference, Verdict
+from harness.verdict import (
+    Divergence,
+    Judgement,
+    LoaderJudgement,
+    OutputDivergence,
+    Reference,
+    Verdict,
+)
 from tests.support.fakes import cell
 
 OLD, MIDDLE, NEW = cell("2.4.4", "3.8"), cell("2.15.1", "3.11"), cell("2.21.0", "3.13")
@@ -72,6 +79,36 @@ def test_a_cell_that_varies_says_so() -> None:
         "the only cell, and it agrees with the reference: its outputs equal the reference's "
         "bit for bit; running it twice gave different bits"
     )
+
+
+def test_a_cell_that_varies_comes_after_one_that_does_not() -> None:
+    found = choose(
+        plain(OLD, Verdict.IDENTICAL),
+        (MIDDLE, judged(MIDDLE, Verdict.IDENTICAL, deterministic=True)),
+        (NEW, judged(NEW, Verdict.IDENTICAL, deterministic=False)),
+    )
+    assert found == (
+        MIDDLE.id,
+        "the newest deterministic cell of 3, which all agree with the reference: its outputs equal "
+        "the reference's bit for bit",
+    )
+
+
+def test_what_agrees_within_noise_says_so() -> None:
+    output = OutputDivergence(status="equivalent", mismatched=3, total=9)
+    far = Divergence(max_abs=0.25, decisions_changed=0, outputs={"p": output})
+    found = choose((OLD, judged(OLD, Verdict.EQUIVALENT, divergence=far, deterministic=False)))
+    assert found.why == (
+        "the only cell, and it agrees with the reference: its outputs differ from the reference by "
+        "at most 0.25, within tolerance or the noise of repeats, and no decision changed; running "
+        "it twice gave different bits"
+    )
+
+
+def test_further_loaders_have_no_say() -> None:
+    failed = LoaderJudgement(name="keras.load_model", verdict=Verdict.FAILED)
+    found = choose((OLD, judged(OLD, Verdict.IDENTICAL, loaders=(failed,))))
+    assert found.cell == OLD.id
 
 
 def test_other_pins_and_flags_are_not_recommended() -> None:

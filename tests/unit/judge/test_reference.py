@@ -13,7 +13,7 @@ from harness.plan.plan import PlannedCell
 from harness.tensor import Tensor
 from harness.verdict import Reason, Reference
 from tests.support.fakes import cell
-from tests.support.observed import observation
+from tests.support.observed import observation, seen
 
 OLD, MIDDLE, NEW = cell("2.4.4", "3.8"), cell("2.15.1", "3.11"), cell("2.21.0", "3.13")
 FAILED = {
@@ -23,7 +23,7 @@ FAILED = {
 }
 
 
-def readable(_: str) -> Mapping[str, Tensor]:
+def readable(_: Observation) -> Mapping[str, Tensor]:
     return {}
 
 
@@ -34,12 +34,11 @@ def choose(
     writer: Writer = Writer(),  # noqa: B008
     expected: bool = False,
 ) -> Reference:
-    seen = [observation(one) for one in cells] if observations is None else observations
+    ran = [observation(one) for one in cells] if observations is None else observations
     return elect(
         wanted,
         [PlannedCell(cell=one) for one in cells],
-        {one.cell: one for one in seen},
-        readable,
+        seen(ran, readable),
         writer=writer,
         expected=expected,
     )
@@ -65,15 +64,15 @@ def test_the_minor_release_that_wrote_the_model() -> None:
 
 
 def test_the_keras_that_wrote_the_model() -> None:
-    seen = [
+    ran = [
         observation(OLD, actual={"keras": "2.4.0"}),
         observation(MIDDLE, actual={"keras": "2.15.0"}),
         observation(NEW, actual={"keras": "3.12.0"}),
     ]
-    assert choose(observations=seen, writer=Writer(keras="2.15.0")) == Reference(
+    assert choose(observations=ran, writer=Writer(keras="2.15.0")) == Reference(
         cell=MIDDLE.id, why="the model's files say Keras 2.15.0 wrote it"
     )
-    assert choose(observations=seen, writer=Writer(tensorflow="1.2.0", keras="2.4.1")) == Reference(
+    assert choose(observations=ran, writer=Writer(tensorflow="1.2.0", keras="2.4.1")) == Reference(
         cell=OLD.id,
         why="the model's files say Keras 2.4.1 wrote it; this has the same minor release",
     )
@@ -87,8 +86,8 @@ def test_the_newest_where_nothing_says_who_wrote_it() -> None:
 
 
 def test_the_newest_where_the_writer_did_not_run() -> None:
-    seen = [observation(OLD), observation(MIDDLE), observation(NEW, **FAILED)]
-    found = choose(observations=seen, writer=Writer(tensorflow="2.21.0", keras="3.12.0"))
+    ran = [observation(OLD), observation(MIDDLE), observation(NEW, **FAILED)]
+    found = choose(observations=ran, writer=Writer(tensorflow="2.21.0", keras="3.12.0"))
     assert found == Reference(
         cell=MIDDLE.id,
         why="the newest release that runs the model: its files say TensorFlow 2.21.0 and "
@@ -109,27 +108,27 @@ def test_plain_cells_before_others() -> None:
 
 
 def test_a_cell_that_lies_is_not_elected() -> None:
-    seen = [observation(OLD), observation(NEW, actual={"tensorflow": "2.20.0"})]
-    assert choose(cells=[OLD, NEW], observations=seen).cell == OLD.id
+    ran = [observation(OLD), observation(NEW, actual={"tensorflow": "2.20.0"})]
+    assert choose(cells=[OLD, NEW], observations=ran).cell == OLD.id
 
 
 def test_a_cell_that_cannot_be_read_is_not_elected() -> None:
-    def outputs(name: str) -> Mapping[str, Tensor]:
-        if name == NEW.id:
+    def outputs(one: Observation) -> Mapping[str, Tensor]:
+        if one.cell == NEW.id:
             raise ValueError("half a file")
         return {}
 
-    seen = {one.id: observation(one) for one in (OLD, NEW)}
+    sweep = seen([observation(OLD), observation(NEW)], outputs)
     planned = [PlannedCell(cell=one) for one in (OLD, NEW)]
-    found = elect("auto", planned, seen, outputs, writer=Writer(), expected=False)
+    found = elect("auto", planned, sweep, writer=Writer(), expected=False)
     assert found.cell == OLD.id
     with pytest.raises(NoReferenceError, match="has no outputs: half a file"):
-        elect(NEW.id, planned, seen, outputs, writer=Writer(), expected=False)
+        elect(NEW.id, planned, sweep, writer=Writer(), expected=False)
 
 
 def test_nothing_completed_is_no_error() -> None:
-    seen = [observation(OLD, **FAILED)]
-    assert choose(cells=[OLD, NEW], observations=seen) == Reference(
+    ran = [observation(OLD, **FAILED)]
+    assert choose(cells=[OLD, NEW], observations=ran) == Reference(
         cell=None, why="no cell completed, so there is nothing to compare with"
     )
 
@@ -175,4 +174,11 @@ def test_a_cell_that_was_never_published() -> None:
     reason = Reason(code="no-wheel", message="no wheel of 2.4.4 for Python 3.13")
     planned = [PlannedCell(cell=OLD, unavailable=reason)]
     with pytest.raises(NoReferenceError, match=r"has no outputs: no wheel of 2\.4\.4"):
-        elect(OLD.id, planned, {}, readable, writer=Writer(), expected=False)
+        elect(OLD.id, planned, seen(), writer=Writer(), expected=False)
+
+
+def test_only_the_first_loader_can_be_the_reference() -> None:
+    planned = [PlannedCell(cell=one) for one in (OLD, NEW)]
+    others = [observation(NEW, loader="session")]
+    sweep = seen([observation(OLD), observation(NEW, **FAILED)], readable, others=others)
+    assert elect("auto", planned, sweep, writer=Writer(), expected=False).cell == OLD.id

@@ -8,8 +8,14 @@ from markdown_it import MarkdownIt
 from harness.observation import Stage
 from harness.report.markdown import render_markdown
 from harness.report.table import Table
-from harness.verdict import Reason, Verdict
-from tests.support.tables import declared, ran, sweep_rows, sweep_table
+from harness.verdict import (
+    LoaderJudgement,
+    Reason,
+    TrainingJudgement,
+    TrainingState,
+    Verdict,
+)
+from tests.support.tables import causes_rows, declared, ran, sweep_rows, sweep_table
 
 EXPECTED = Path(__file__).parent / "expected"
 
@@ -29,12 +35,26 @@ def hostile_table() -> Table:
         stage=Stage.LOAD,
         reason=Reason(code=HOSTILE, message=HOSTILE, evidence=HOSTILE, remedy=HOSTILE),
         versions=(HOSTILE, HOSTILE, HOSTILE),
+        warnings=(HOSTILE,),
+        others=(
+            LoaderJudgement(
+                name=HOSTILE,
+                verdict=Verdict.UNKNOWN,
+                reason=Reason(code=HOSTILE, message=HOSTILE, remedy=HOSTILE),
+                training=TrainingJudgement(state=TrainingState.LOST, message=HOSTILE),
+            ),
+        ),
     )
     return sweep_table((row,), engine_description=HOSTILE, recommendation=(None, HOSTILE))
 
 
 def test_the_whole_page() -> None:
     assert render_markdown(sweep_table()) == (EXPECTED / "table.md").read_text()
+
+
+def test_the_whole_page_of_a_model_with_all_there_can_be_to_say() -> None:
+    page = render_markdown(sweep_table(causes_rows()))
+    assert page == (EXPECTED / "causes.md").read_text()
 
 
 def test_a_reader_sees_one_row_for_each_cell() -> None:

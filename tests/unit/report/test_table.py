@@ -4,11 +4,24 @@ import json
 from pathlib import Path
 from typing import Any, NoReturn
 
+import pytest
+
 from harness.observation import Stage
 from harness.report.machine import render_json, table_schema
 from harness.report.table import Table
 from harness.verdict import Verdict
-from tests.support.tables import declared, distance, ran, sweep_rows, sweep_table
+from tests.support.tables import (
+    KEPT,
+    LOST,
+    NO_SAVED_MODEL,
+    Row,
+    causes_rows,
+    declared,
+    distance,
+    ran,
+    sweep_rows,
+    sweep_table,
+)
 
 SCHEMA = Path(__file__).parents[3] / "docs" / "table.schema.json"
 
@@ -100,8 +113,66 @@ def test_the_loader_that_ran_stands_among_the_loaders() -> None:
             "verdict": "failed",
             "stage": "load",
             "reason": found["reason"],
+            "divergence": None,
+            "training": None,
         }
     ]
+
+
+def test_every_loader_has_an_entry_with_its_distance() -> None:
+    found = cells(sweep_table(causes_rows()))
+    first, session, *_ = found["tf2.4.4-py3.8-cpu"]["loaders"]
+    assert (first["name"], first["verdict"]) == ("saved_model.load", "equivalent")
+    assert (session["name"], session["verdict"]) == ("session", "diverged")
+    assert session["divergence"] == {
+        "max_abs": 0.31,
+        "max_rel": 0.31,
+        "max_ulp": 3_700_000,
+        "decisions_changed": 5,
+    }
+    refused = found["tf2.21.0-py3.13-cpu"]["loaders"][2]
+    assert (refused["stage"], refused["divergence"]) == ("load", None)
+    assert refused["reason"]["code"] == NO_SAVED_MODEL.code
+
+
+def test_what_is_measured_apart_from_the_verdict() -> None:
+    found = cells(sweep_table(causes_rows()))
+    noisy = found["tf2.4.4-py3.8-cpu"]
+    assert (noisy["deterministic"], noisy["noise_floor"]["max_abs"]) == (False, 0.1)
+    assert noisy["preprocess"]["max_abs"] == 0.002
+    assert noisy["equal_inputs"]["max_abs"] == 1.2e-07
+    assert noisy["scores"]["top_k"] == 1.0
+    assert found["tf1.15.5-py3.7-cpu"]["loaders"][2]["training"] == LOST.model_dump()
+    assert noisy["loaders"][3]["training"] == KEPT.model_dump()
+
+
+def test_warnings_of_all_loaders_stand_in_the_row_once() -> None:
+    row = ran(
+        declared("2.15.1", "3.11"),
+        Verdict.IDENTICAL,
+        warnings=("one", "two"),
+        others=causes_rows()[2].judgement.loaders[1:],
+    )
+    others = [
+        other.model_copy(update={"warnings": ("two", f"of {other.loader}")}) for other in row.others
+    ]
+    found = cells(sweep_table((row._replace(others=tuple(others)),)))
+    assert found["tf2.15.1-py3.11-cpu"]["warnings"] == [
+        "one",
+        "two",
+        "of session",
+        "of keras.load_model",
+        "of keras.load_model.compiled",
+    ]
+
+
+def test_other_inputs_are_noted_where_the_outputs_agree() -> None:
+    found = cells(sweep_table(causes_rows()))
+    said = "preprocess.py gives other inputs here, though the outputs agree: input 'image': differs"
+    assert found["tf2.4.4-py3.8-cpu"]["warnings"][0].startswith(said)
+    # Where they do not, the reason says it; where the inputs are the same, there is nothing to say.
+    assert found["tf1.15.5-py3.7-cpu"]["warnings"] == []
+    assert found["tf2.21.0-py3.13-cpu"]["warnings"] == []
 
 
 def test_the_distribution_is_what_was_installed_not_what_was_planned() -> None:
@@ -145,8 +216,9 @@ def test_a_distance_that_is_not_finite_is_null() -> None:
     assert found["max_ulp"] == 2**64
 
 
-def test_what_was_written_can_be_read_again() -> None:
-    table = sweep_table()
+@pytest.mark.parametrize("rows", [sweep_rows(), causes_rows()])
+def test_what_was_written_can_be_read_again(rows: tuple[Row, ...]) -> None:
+    table = sweep_table(rows)
     assert Table.model_validate_json(render_json(table)) == table
 
 

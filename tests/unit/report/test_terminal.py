@@ -7,8 +7,23 @@ import pytest
 
 from harness.observation import Stage
 from harness.report.terminal import render_terminal
-from harness.verdict import Reason, Reference, Verdict
-from tests.support.tables import declared, distance, ran, sweep_rows, sweep_table
+from harness.verdict import (
+    LoaderJudgement,
+    Reason,
+    Reference,
+    TrainingJudgement,
+    TrainingState,
+    Verdict,
+)
+from tests.support.tables import (
+    Row,
+    causes_rows,
+    declared,
+    distance,
+    ran,
+    sweep_rows,
+    sweep_table,
+)
 
 EXPECTED = Path(__file__).parent / "expected"
 FOLDER = "results/digits/20261120T093000.000000Z-4f3a9c"
@@ -23,12 +38,22 @@ def test_the_whole_table(width: int) -> None:
     assert text == (EXPECTED / f"terminal-{width}.txt").read_text()
 
 
+@pytest.mark.parametrize("width", [80, 200])
+def test_the_whole_table_of_a_model_with_all_there_can_be_to_say(width: int) -> None:
+    table = sweep_table(causes_rows())
+    text = render_terminal(table, width=width, color=False, folder=FOLDER)
+    assert text == (EXPECTED / f"causes-{width}.txt").read_text()
+
+
+@pytest.mark.parametrize("rows", [sweep_rows(), causes_rows()])
 @pytest.mark.parametrize("width", [60, 80, 100, 120, 200])
-def test_nothing_but_the_last_line_is_wider_than_the_terminal(width: int) -> None:
+def test_nothing_but_the_last_line_is_wider_than_the_terminal(
+    width: int, rows: tuple[Row, ...]
+) -> None:
     *lines, last, end = render_terminal(
-        sweep_table(), width=width, color=False, folder=FOLDER
+        sweep_table(rows), width=width, color=False, folder=FOLDER
     ).split("\n")
-    narrowest = max(width, 76)  # ids are not broken any further
+    narrowest = max(width, 78)  # ids are not broken any further
     assert max(map(len, lines)) <= narrowest
     assert last.startswith("Deploy tf2.15.1-py3.11-cpu, image tensorflow-environment-matrix:")
     assert end == ""
@@ -81,6 +106,17 @@ def test_text_from_elsewhere_obeys_nobody() -> None:
         reason=Reason(code=HOSTILE, message=HOSTILE, evidence=HOSTILE, remedy=HOSTILE),
         versions=(HOSTILE, HOSTILE, HOSTILE),
         loader=HOSTILE,
+        warnings=(HOSTILE,),
+        others=(
+            LoaderJudgement(
+                name=HOSTILE,
+                verdict=Verdict.UNKNOWN,
+                reason=Reason(code=HOSTILE, message=HOSTILE, remedy=HOSTILE),
+                training=TrainingJudgement(state=TrainingState.LOST, message=HOSTILE),
+            ),
+            LoaderJudgement(name=HOSTILE + "2", verdict=Verdict.DIVERGED),
+            LoaderJudgement(name=HOSTILE + "3", verdict=Verdict.FAILED),
+        ),
     )
     table = sweep_table(
         (row,), engine_description=HOSTILE, notes=(HOSTILE,), recommendation=(None, HOSTILE)

@@ -4,7 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.report.words import flat, lines, number
+from harness.report.table import CellRow
+from harness.report.words import flat, lines, moved, number, which
+from harness.verdict import Divergence, Verdict
+from tests.support.tables import Row, causes_rows, declared, distance, ran, sweep_table
 
 
 @pytest.mark.parametrize(
@@ -47,3 +50,68 @@ def test_short_errors_keep_their_lines() -> None:
 def test_long_errors_keep_both_ends_and_say_what_is_left_out() -> None:
     (line,) = lines("a" * 150 + "b" * 1_000 + "c" * 450)
     assert line == ("a" * 150 + " [... 1000 characters are only in table.json ...] " + "c" * 450)
+
+
+def rows(*versions: str, **fields: object) -> tuple[CellRow, ...]:
+    cells = [declared(version, "3.11", **fields) for version in versions]
+    return sweep_table(tuple(ran(cell, Verdict.IDENTICAL) for cell in cells)).cells
+
+
+def test_cells_in_few_words() -> None:
+    old, middle, new, newest = among = rows("2.4.4", "2.15.1", "2.16.2", "2.21.0")
+    assert which([middle], among) == "tf2.15.1-py3.11-cpu"
+    assert which([old, middle, new, newest], among) == "all 4 cells"
+    assert which([old, middle], [old, middle]) == "both cells"
+    assert which([new, newest], among) == "2 cells (2.16.2 - 2.21.0)"
+    assert which([old, newest], among) == "2 cells (tf2.4.4-py3.11-cpu, tf2.21.0-py3.11-cpu)"
+
+
+def test_releases_are_named_only_where_all_their_cells_are_meant() -> None:
+    released = rows("2.4.4", "2.15.1")
+    today = rows("2.4.4", "2.15.1", resolution="today")
+    among = (*released, *today)
+    assert which([released[0], today[0]], among) == "2 cells (2.4.4)"
+    assert which(released, among) == "2 cells (tf2.4.4-py3.11-cpu, tf2.15.1-py3.11-cpu)"
+
+
+def test_of_many_cells_without_releases_of_their_own_some_are_named() -> None:
+    released = rows(*(f"2.{minor}.0" for minor in range(4, 12)))
+    among = (*released, *rows(*(f"2.{minor}.0" for minor in range(4, 12)), resolution="today"))
+    assert which(released, among).endswith(", tf2.9.0-py3.11-cpu and 2 more)")
+
+
+def compared(version: str, changed: int, verdict: Verdict = Verdict.DIVERGED) -> Row:
+    far = distance(0.5, 9, changed, "diverged")
+    return ran(declared(version, "3.11"), verdict, divergence=far)
+
+
+def test_numbers_that_moved_and_decisions_that_moved() -> None:
+    table = sweep_table(
+        (
+            compared("2.4.4", 0),
+            compared("2.10.1", 3),
+            compared("2.15.1", 0, Verdict.IDENTICAL),
+            compared("2.16.2", 0, Verdict.EQUIVALENT),
+            compared("2.20.0", 5),
+            compared("2.21.0", 5),
+        )
+    )
+    assert moved(table) == (
+        "2 cells: numbers moved, no decision moved",
+        "2 cells (2.20.0 - 2.21.0): 5 of 64 decisions moved",
+        "tf2.10.1-py3.11-cpu: 3 of 64 decisions moved",
+    )
+
+
+def test_where_nothing_is_decided_no_decision_moved() -> None:
+    far = Divergence(max_abs=0.5, outputs={})
+    row = ran(declared("2.4.4", "3.11"), Verdict.DIVERGED, divergence=far)
+    assert moved(sweep_table((row,))) == ()
+    assert moved(sweep_table(causes_rows()[2:])) == ()
+
+
+def test_of_many_ways_to_move_the_worst_are_told() -> None:
+    table = sweep_table(tuple(compared(f"2.{minor}.0", minor) for minor in range(4, 12)))
+    found = moved(table)
+    assert found[0] == "tf2.11.0-py3.11-cpu: 11 of 64 decisions moved"
+    assert found[-1] == "fewer decisions moved in 3 more cells"
