@@ -1,0 +1,1 @@
+"""What `make.py` runs: one module for each family of causes."""

@@ -1,0 +1,12 @@
+"""The preprocessing the model was trained with: z-scores by the statistics of its training."""
+
+import numpy as np
+
+MEAN = 0.3090
+DEVIATION = 0.3787
+
+
+def preprocess(raw):
+    """Return `image` float32 [n, 8, 8, 1] of `pixels` uint8 of the same shape."""
+    image = raw["pixels"].astype(np.float32) / np.float32(255)
+    return {"image": (image - np.float32(MEAN)) / np.float32(DEVIATION)}
