@@ -73,6 +73,8 @@ class Pins(Value):
     name: str = "default"
     packages: dict[str, str] = Field(default_factory=dict)
     """Package to exact version."""
+    constraints: bool = False
+    """Whether they hold only for what would be installed anyway; else each is installed."""
 
 
 class Flags(Value):

@@ -25,9 +25,11 @@ __all__ = [
     "InputFacts",
     "Observation",
     "ProbeReport",
+    "Restored",
     "Seconds",
     "Stage",
     "TensorFacts",
+    "Training",
 ]
 
 SCHEMA: Literal[1] = 1
@@ -41,6 +43,8 @@ class Stage(StrEnum):
     BUILD = "build"
     START = "start"
     IMPORT = "import"
+    PREPROCESS = "preprocess"
+    """The model's own `preprocess.py`."""
     LOAD = "load"
     PREPARE = "prepare"
     INFER = "infer"
@@ -124,6 +128,39 @@ class Actual(_Report):
     build_info: Annotated[dict[_Name, _Text], Field(max_length=100)] = Field(default_factory=dict)
 
 
+class Restored(_Report):
+    """What became of a model's variables when weights were put into it."""
+
+    expected: int
+    """Variables the model has."""
+    restored: int
+    """Those that took a value from the file."""
+    unrestored: Annotated[list[_Name], Field(max_length=1_000)] = Field(default_factory=list)
+    """Names of those that did not; the first thousand."""
+    unused: Annotated[list[_Name], Field(max_length=1_000)] = Field(default_factory=list)
+    """Names in the file that no variable took; the first thousand."""
+
+
+class Training(_Report):
+    """The training state a model brought with it, apart from inference."""
+
+    optimizer: _Name | None = None
+    """Class of the optimizer that was loaded; None: the model came without one."""
+    iterations: int | None = None
+    """Steps the optimizer says it has made."""
+    slots_expected: int | None = None
+    """Slot variables that the files hold; None where they do not say."""
+    slots_found: int | None = None
+    """Slot variables of the optimizer that hold what the files hold, or, where the files do not
+    say, that are there."""
+    loss_before: float | None = None
+    """Loss on the inputs and fixed targets, in training mode."""
+    loss_after: float | None = None
+    """The same after one step of the optimizer."""
+    problem: _Text | None = None
+    """Why the step could not be made, where it could not."""
+
+
 class Seconds(_Report):
     """Wall-clock seconds. None: the stage was not reached."""
 
@@ -131,6 +168,7 @@ class Seconds(_Report):
     import_: float | None = Field(default=None, alias="import")
     load: float | None = None
     infer: float | None = None
+    preprocess: float | None = None
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -153,12 +191,18 @@ class ProbeReport(_Report):
     inputs: Annotated[list[TensorFacts], Field(max_length=1_000)] = Field(default_factory=list)
     """What was fed."""
     inputs_digest: _Name | None = None
-    """sha256 over names, dtypes, shapes and bytes of what was fed."""
+    """sha256 over dtypes, shapes and bytes of what was fed, and names where there are several."""
     inputs_generated: bool = False
+    preprocessed: Annotated[list[TensorFacts], Field(max_length=1_000)] | None = None
+    """What `preprocess.py` returned, before it was fitted to the model; the arrays are in
+    `preprocessed.npz`, by name as in `inputs.npz`. None where it did not run."""
     outputs: Annotated[list[TensorFacts], Field(max_length=1_000)] = Field(default_factory=list)
     """In the order of the arrays `output_0`, `output_1`, ... of `outputs.npz`."""
     deterministic: bool | None = None
-    """Whether a second inference in the same process gave the same bits."""
+    """Whether a second inference in the same process gave the same bits. Where it did not, its
+    outputs are in `repeat.npz`, with the names, types and order of `outputs`."""
+    restored: Restored | None = None
+    training: Training | None = None
     seconds: Seconds = Seconds()
     peak_memory_bytes: int | None = None
     warnings: Annotated[list[_Text], Field(max_length=100)] = Field(default_factory=list)
@@ -204,13 +248,14 @@ class EnvironmentFacts(Value):
 class InputFacts(Value):
     """Where the inputs came from."""
 
-    source: Literal["inputs.npz", "generated"]
+    source: Literal["inputs.npz", "generated", "preprocess.py", "reference"]
+    """`reference`: what `preprocess.py` made in the reference's environment."""
     digest: str | None = None
     tensors: tuple[TensorFacts, ...] = ()
 
 
 class Observation(Value):
-    """Everything that was seen of one cell."""
+    """Everything that was seen of one model, read by one loader in one cell."""
 
     schema_: Literal[1] = Field(default=SCHEMA, alias="schema")
     cell: str
@@ -234,8 +279,11 @@ class Observation(Value):
     """What the lock says should be there: package to version."""
     signature: str | None = None
     inputs: InputFacts | None = None
+    preprocessed: tuple[TensorFacts, ...] | None = None
     outputs: tuple[TensorFacts, ...] = ()
     deterministic: bool | None = None
+    restored: Restored | None = None
+    training: Training | None = None
     seconds: Seconds = Seconds()
     peak_memory_bytes: int | None = None
     warnings: tuple[str, ...] = ()

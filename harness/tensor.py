@@ -9,7 +9,7 @@ NumPy has are stored as they are; `bfloat16` as the `uint16` of its bits; `strin
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +19,16 @@ from numpy.typing import NDArray
 from harness.observation import TensorFacts
 from harness.text import one_line
 
-__all__ = ["NumericTensor", "StringTensor", "Tensor", "decode_outputs", "from_arrays"]
+__all__ = [
+    "NumericTensor",
+    "StringTensor",
+    "Tensor",
+    "decode_inputs",
+    "decode_outputs",
+    "each_input",
+    "each_output",
+    "from_arrays",
+]
 
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _FLOATS = ("float16", "float32", "float64", "complex64", "complex128")
@@ -68,17 +77,52 @@ def decode_outputs(
     Raises:
         ValueError: the arrays are not what the report says they are.
     """
-    tensors: dict[str, Tensor] = {}
+    return dict(each_output(facts, arrays))
+
+
+def each_output(
+    facts: Sequence[TensorFacts], arrays: Mapping[str, NDArray[Any]]
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield the outputs of `decode_outputs` one at a time; an array is only taken for its turn.
+
+    Raises:
+        ValueError: the arrays are not what the report says they are.
+    """
     expected: set[str] = set()
     for index, fact in enumerate(facts):
         key = f"output_{index}"
         expected |= {f"{key}.data", f"{key}.offsets"} if fact.dtype == "string" else {key}
-    _check_names(expected, set(arrays))
+    _check_names(expected, set(arrays), "output")
+    seen: set[str] = set()
     for index, fact in enumerate(facts):
-        if fact.name in tensors:
+        if fact.name in seen:
             raise ValueError(f"output {_quoted(fact.name)} is described twice")
-        tensors[fact.name] = _decode(f"output_{index}", fact, arrays)
-    return tensors
+        seen.add(fact.name)
+        yield fact.name, _decode(f"output_{index}", fact, arrays)
+
+
+def decode_inputs(
+    facts: Sequence[TensorFacts], arrays: Mapping[str, NDArray[Any]]
+) -> dict[str, Tensor]:
+    """Return the inputs that a report describes, by name; their arrays have the same names.
+
+    Raises:
+        ValueError: the arrays are not what the report says they are.
+    """
+    return dict(each_input(facts, arrays))
+
+
+def each_input(
+    facts: Sequence[TensorFacts], arrays: Mapping[str, NDArray[Any]]
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield the inputs of `decode_inputs` one at a time; an array is only taken for its turn.
+
+    Raises:
+        ValueError: the arrays are not what the report says they are.
+    """
+    _check_names({fact.name for fact in facts}, set(arrays), "input")
+    for fact in facts:
+        yield fact.name, _decode_input(fact, arrays[fact.name])
 
 
 def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> dict[str, Tensor]:
@@ -104,11 +148,24 @@ def _from_array(name: str, array: NDArray[Any]) -> Tensor:
     return NumericTensor(array.dtype.name, array.astype(array.dtype.newbyteorder("="), copy=False))
 
 
-def _check_names(expected: set[str], found: set[str]) -> None:
+def _check_names(expected: set[str], found: set[str], kind: str) -> None:
     if missing := expected - found:
-        raise ValueError(f"the outputs lack the array {_some(missing)}")
+        raise ValueError(f"the {kind}s lack the array {_some(missing)}")
     if extra := found - expected:
-        raise ValueError(f"the outputs hold the array {_some(extra)}, which no output describes")
+        raise ValueError(f"the {kind}s hold the array {_some(extra)}, which no {kind} describes")
+
+
+def _decode_input(fact: TensorFacts, array: NDArray[Any]) -> Tensor:
+    name = _quoted(fact.name)
+    if fact.dtype == "bfloat16" and array.dtype in (np.dtype(np.uint16), np.dtype("V2")):
+        tensor: Tensor = NumericTensor(fact.dtype, array.view(np.uint16))
+    else:
+        tensor = _from_array(fact.name, array)
+    if tensor.dtype != fact.dtype:
+        raise ValueError(f"input {name} is stored as {tensor.dtype}, the report says {fact.dtype}")
+    if list(tensor.shape) != fact.shape:
+        raise ValueError(f"input {name} has the shape {tensor.shape}, the report says {fact.shape}")
+    return tensor
 
 
 def _decode(key: str, fact: TensorFacts, arrays: Mapping[str, NDArray[Any]]) -> Tensor:
@@ -162,9 +219,8 @@ def _decode_strings(
         )
     if offsets[0] != 0 or offsets[-1] != data.size or (offsets[1:] < offsets[:-1]).any():
         raise ValueError(f"the offsets of output {_quoted(name)} do not rise from 0 to {data.size}")
-    joined = data.tobytes()
-    ends = offsets.tolist()
-    strings = tuple(joined[ends[i] : ends[i + 1]] for i in range(count))
+    joined, ends = data.data, offsets.tolist()
+    strings = tuple(bytes(joined[ends[i] : ends[i + 1]]) for i in range(count))
     return StringTensor(shape, strings)
 
 

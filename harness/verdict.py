@@ -13,10 +13,14 @@ from harness.observation import Stage
 __all__ = [
     "Divergence",
     "Judgement",
+    "LoaderJudgement",
     "NoiseFloor",
     "OutputDivergence",
     "Reason",
     "Reference",
+    "Scores",
+    "TrainingJudgement",
+    "TrainingState",
     "Verdict",
 ]
 
@@ -73,7 +77,8 @@ class OutputDivergence(Value):
     max_ulp: int | None = None
     """Largest distance in units in the last place of the output's dtype; None for non-floats."""
     decisions: int | None = None
-    """Number of samples whose argmax over the last axis can be asked for; None where it cannot."""
+    """Number of samples whose argmax over the last axis (or, where `labels.npz` is 0 and 1, whose
+    side of 0.5) can be asked for; None where it cannot."""
     decisions_changed: int | None = None
     mismatched: int = 0
     """Elements that are not within tolerance."""
@@ -107,6 +112,51 @@ class Reference(Value):
     why: str
 
 
+class Scores(Value):
+    """How good a cell's outputs are by `labels.npz`. None: does not apply."""
+
+    top1: float | None = None
+    """Share of samples whose largest value (of one sigmoid value: its side of 0.5) is the label."""
+    top_k: float | None = None
+    """Share of samples whose label is among the `k` largest values."""
+    k: int | None = None
+    mae: float | None = None
+    """Mean absolute error, in units of the output."""
+    rmse: float | None = None
+    """Root of the mean squared error, in units of the output."""
+
+
+class TrainingState(StrEnum):
+    """What became of a model's training state."""
+
+    KEPT = "kept"
+    LOST = "lost"
+    """The files hold slot variables, or steps, that the loaded optimizer does not have."""
+    CHANGED = "changed"
+    """It is there, and a training step does not do what it does in the reference."""
+    UNTOLD = "untold"
+    """The step could not be made, or there is nothing to compare it with."""
+
+
+class TrainingJudgement(Value):
+    """The training state of one cell, apart from inference."""
+
+    state: TrainingState
+    message: str
+    """One line: the numbers it rests on."""
+
+
+class LoaderJudgement(Value):
+    """What one loader came to in one cell."""
+
+    name: str
+    verdict: Verdict
+    stage: Stage | None = None
+    reason: Reason | None = None
+    divergence: Divergence | None = None
+    training: TrainingJudgement | None = None
+
+
 class Judgement(Value):
     """The verdict of one cell with what it rests on. `harness.explain` gives failures a reason."""
 
@@ -118,4 +168,14 @@ class Judgement(Value):
     noise_floor: NoiseFloor | None = None
     accuracy: float | None = None
     """Share of samples whose argmax equals the label; None without labels."""
+    scores: Scores | None = None
     deterministic: bool | None = None
+    loaders: tuple[LoaderJudgement, ...] = ()
+    """Every loader that was used, the first one first."""
+    preprocess: Divergence | None = None
+    """Distance of what `preprocess.py` returned from the reference's; None where there is none."""
+    equal_inputs: Divergence | None = None
+    """Distance of the model's outputs on the reference's preprocessed inputs: what of the
+    divergence is the model's own."""
+    training: TrainingJudgement | None = None
+    """None where no loader read a training state."""

@@ -27,8 +27,10 @@ def planned(
     index: Index, platform: Platform, missing: Mapping[str, str], draft: Draft
 ) -> PlannedCell:
     """Return the cell of `draft`; `missing` are the CPythons that cannot be got, with reasons."""
-    here = offers(index, draft.tensorflow, draft.device, platform)
-    python, note = draft.python, None
+    captured = draft.captured
+    preferred = None if captured is None else captured.distribution
+    here = offers(index, draft.tensorflow, draft.device, platform, preferred)
+    python, note = draft.python, None if captured is None else captured.note
     if python is None:
         python, note = _newest(here or _anywhere(index, draft), missing)
     cell = Cell(

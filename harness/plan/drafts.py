@@ -8,8 +8,10 @@ from itertools import product
 
 from harness.cell import Device, Flags, Pins, Resolution
 from harness.errors import Problem
+from harness.plan.captured import Captured
 from harness.plan.index import Index
 from harness.plan.matrix import Matrix
+from harness.plan.sections import DEFAULT, Inclusion
 from harness.plan.wanted import Wanted
 from harness.plan.wheels import offers
 
@@ -29,6 +31,8 @@ class Draft:
     resolution: Resolution
     pins: Pins
     flags: Flags
+    captured: Captured | None = None
+    """The environment it rebuilds."""
 
 
 def axis_drafts(matrix: Matrix, entries: Iterable[Wanted]) -> Iterator[Draft]:
@@ -45,19 +49,40 @@ def axis_drafts(matrix: Matrix, entries: Iterable[Wanted]) -> Iterator[Draft]:
             yield Draft(entry.where, version, python, device, resolution, pins, flags)
 
 
-def included_drafts(matrix: Matrix, entries: Iterable[Wanted]) -> Iterator[Draft]:
-    """Yield what `include` adds; `entries` are what each inclusion's `tensorflow` means."""
-    for inclusion, entry in zip(matrix.include, entries, strict=True):
+def included_drafts(
+    matrix: Matrix, entries: Iterable[tuple[Inclusion, Wanted]], captured: Captured | None
+) -> Iterator[Draft]:
+    """Yield what `include` adds; `entries` are inclusions with the releases that each means."""
+    for inclusion, entry in entries:
         for version in entry.versions:
+            if inclusion.captured and captured is not None:
+                yield _rebuilt(matrix, inclusion, captured, entry.where, version)
+                continue
             yield Draft(
                 where=entry.where,
                 tensorflow=version,
                 python=inclusion.python,
-                device=inclusion.device,
+                device=inclusion.device or Device.CPU,
                 resolution=inclusion.resolution,
                 pins=matrix.pins_named(inclusion.pins),
-                flags=matrix.flags_named(inclusion.flags),
+                flags=matrix.flags_named(inclusion.flags or DEFAULT),
             )
+
+
+def _rebuilt(
+    matrix: Matrix, inclusion: Inclusion, captured: Captured, where: str, version: str
+) -> Draft:
+    """Return the environment that was captured, on the device and with the flags asked for."""
+    return Draft(
+        where=where,
+        tensorflow=version,
+        python=captured.python_minor,
+        device=inclusion.device or captured.cell_device,
+        resolution=inclusion.resolution,
+        pins=captured.pins,
+        flags=matrix.flags_named(inclusion.flags) if inclusion.flags else captured.flags,
+        captured=captured,
+    )
 
 
 def impossible(index: Index, drafts: Iterable[Draft]) -> tuple[Problem, ...]:

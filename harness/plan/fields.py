@@ -17,6 +17,7 @@ from harness.errors import nearest
 from harness.plan.versions import is_exact, normalised
 
 __all__ = [
+    "CAPTURED",
     "OLDEST_PYTHON",
     "SET_NAME",
     "TENSORFLOW_PACKAGES",
@@ -37,6 +38,7 @@ __all__ = [
     "TensorFlowWanted",
     "Text",
     "Threads",
+    "Truth",
     "shown",
     "wrong",
 ]
@@ -50,6 +52,10 @@ TENSORFLOW_PACKAGES: Final = ("tensorflow", "tensorflow-cpu", "tensorflow-gpu")
 THREAD_SETTINGS: Final = ("intra_op_threads", "inter_op_threads")
 
 SET_NAME: Final = "^[a-z0-9][a-z0-9.-]*$"
+
+CAPTURED: Final = "captured"
+"""Name of the pins and flags of the environment that a model was captured in."""
+
 _UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _LEAST_BYTES: Final = 6 * 1024**2  # what Docker accepts for a container at the least
 
@@ -120,6 +126,9 @@ def _set_name(text: str) -> str:
     if text == Resolution.TODAY or text.endswith(f"-{Resolution.TODAY}"):
         what = f"{text!r} reads like the resolution in a cell id"
         raise wrong(what, f"names that do not end with {Resolution.TODAY.value}")
+    if text == CAPTURED:
+        what = f"{text!r} is the name of what `include: [{{captured: true}}]` brings"
+        raise wrong(what, "any other name")
     return text
 
 
@@ -148,6 +157,12 @@ def _package_version(text: str) -> str:
     if not is_exact(text):
         raise wrong(f"{text!r} is not an exact version", 'versions such as "1.26.4"')
     return text
+
+
+def _truth(value: object) -> bool:
+    if str(value).lower() not in {"true", "false"}:
+        raise wrong(f"{shown(value)} is neither true nor false", "true, false")
+    return str(value).lower() == "true"
 
 
 def _setting(text: str) -> str:
@@ -227,6 +242,7 @@ Setting = Annotated[str, AfterValidator(_setting)]
 Threads = Annotated[
     int, BeforeValidator(_threads), WithJsonSchema({"type": "integer", "minimum": 1})
 ]
+Truth = Annotated[bool, BeforeValidator(_truth), WithJsonSchema({"type": "boolean"})]
 Count = Annotated[
     float,
     BeforeValidator(_positive("a number of CPUs", "numbers above 0, such as 2 or 0.5")),

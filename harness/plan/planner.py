@@ -9,15 +9,16 @@ from packaging.version import Version
 
 from harness.cell import Cell, Device, Platform, Resolution
 from harness.errors import MatrixError, NothingSelectedError, Problem
+from harness.plan.captured import Captured
 from harness.plan.choice import candidates, planned
-from harness.plan.drafts import Draft, axis_drafts, impossible, included_drafts
+from harness.plan.combinations import combinations
+from harness.plan.drafts import Draft
 from harness.plan.index import Index
 from harness.plan.matrix import Matrix
 from harness.plan.plan import Plan, PlannedCell
 from harness.plan.sections import DEFAULT, Exclusion
 from harness.plan.select import nothing_left, selection
 from harness.plan.versions import admits
-from harness.plan.wanted import overlaps, wanted
 
 __all__ = ["plan_cells"]
 
@@ -38,16 +39,22 @@ def plan_cells(
     platform: Platform,
     unobtainable: Unobtainable,
     only: Sequence[str] = (),
+    captured: Captured | None = None,
+    for_model: bool = True,
 ) -> Plan:
     """Resolve the matrix to cells. `unobtainable` is asked once, about every CPython in question.
 
+    `captured` is where the model was made, for an inclusion that asks for it. Without a model
+    (`for_model`), such an inclusion is left out, with a note.
+
     Raises:
-        MatrixError: releases that do not exist, impossible inclusions, cells that are there twice.
+        MatrixError: releases that do not exist, impossible inclusions, cells that are there twice,
+            an inclusion of what was captured where nothing was.
         NothingSelectedError: `exclude` or `only` leaves no cell.
         UsageError: an expression of `only` is none.
     """
     picked = selection(only)
-    drafts, included, notes = _drafts(matrix, index, platform)
+    drafts, included, notes = combinations(matrix, index, platform, captured, for_model=for_model)
     missing = unobtainable(candidates(index, platform, (*drafts, *included)))
 
     def place(draft: Draft) -> _Placed:
@@ -66,27 +73,6 @@ def plan_cells(
         index=index.state,
         notes=(*notes, *_idle(matrix, excluded)),
     )
-
-
-def _drafts(
-    matrix: Matrix, index: Index, platform: Platform
-) -> tuple[list[Draft], list[Draft], list[str]]:
-    """Return the combinations of the axes, those of `include`, and notes."""
-    axis = [
-        wanted(index, text, matrix.where("tensorflow", i), matrix.device, platform)
-        for i, text in enumerate(matrix.tensorflow)
-    ]
-    added = [
-        wanted(index, each.tensorflow, matrix.where("include", i), (each.device,), platform)
-        for i, each in enumerate(matrix.include)
-    ]
-    included = list(included_drafts(matrix, added))
-    problems = [entry.problem for entry in (*axis, *added) if entry.problem]
-    problems += (*overlaps(axis), *impossible(index, included))
-    if problems:
-        raise MatrixError(problems)
-    notes = [note for entry in (*axis, *added) for note in entry.notes]
-    return list(axis_drafts(matrix, axis)), included, notes
 
 
 def _split(matrix: Matrix, placed: Iterable[_Placed]) -> tuple[list[_Placed], list[_Excluded]]:

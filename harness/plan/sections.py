@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from pydantic import BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticKnownError
 
 from harness.cell import Device, Flags, Resolution, Value
 from harness.plan.fields import (
@@ -21,6 +29,7 @@ from harness.plan.fields import (
     TensorFlowWanted,
     Text,
     Threads,
+    Truth,
     wrong,
 )
 
@@ -92,18 +101,48 @@ def _none_if_auto(value: object) -> object:
 
 
 class Inclusion(Section):
-    """Cells to add after `exclude`: one for each release that `tensorflow` means."""
+    """Cells to add after `exclude`: one for each release that `tensorflow` means.
 
-    tensorflow: TensorFlowWanted
+    Or, with `captured`, the environment the model was made in.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": ["tensorflow"]}, {"required": ["captured"]}]}
+    )
+
+    captured: Truth = False
+    """The environment that `captured.json` beside the model tells of."""
+    tensorflow: Annotated[TensorFlowWanted | None, Field(validate_default=True)] = None
     """An exact version, or a specifier: the newest patch of each minor it admits."""
     python: Annotated[PythonVersion | None, BeforeValidator(_none_if_auto)] = None
     """A version X.Y, or auto (here: None): the newest CPython that can be got."""
-    device: AnyDevice = Device.CPU
+    device: AnyDevice | None = Field(default=None, json_schema_extra={"default": Device.CPU.value})
+    """Where it is left out: cpu; of what was captured, the device it was captured on."""
     resolution: AnyResolution = Resolution.AS_RELEASED
     pins: PinsName = DEFAULT
     """Name of a set of pins."""
-    flags: FlagsName = DEFAULT
-    """Name of a set of flags."""
+    flags: FlagsName | None = Field(default=None, json_schema_extra={"default": DEFAULT})
+    """Name of a set. Where it is left out: default; of what was captured, the variables there."""
+
+    @field_validator("tensorflow")
+    @classmethod
+    def _is_told(cls, tensorflow: str | None, info: ValidationInfo) -> str | None:
+        if tensorflow is None and not info.data.get("captured"):
+            raise PydanticKnownError("missing")
+        return tensorflow
+
+    @model_validator(mode="after")
+    def _told_once(self) -> Inclusion:
+        fields = type(self).model_fields
+        told = [
+            name
+            for name in ("tensorflow", "python", "resolution", "pins")
+            if self.captured and getattr(self, name) != fields[name].default
+        ]
+        if told:
+            what = f"{', '.join(told)} beside captured: it is told by captured.json"
+            raise wrong(what, "captured with device and flags")
+        return self
 
 
 class RunLimits(Section):

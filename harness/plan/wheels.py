@@ -13,14 +13,19 @@ __all__ = ["by_version", "offers"]
 
 
 def offers(
-    index: Index, tensorflow: str, device: Device, platform: Platform | None
+    index: Index,
+    tensorflow: str,
+    device: Device,
+    platform: Platform | None,
+    preferred: str | None = None,
 ) -> Mapping[str, Distribution]:
     """Return the distribution to install for each CPython (`X.Y`, ascending) that has a wheel.
 
-    `platform` None stands for any platform.
+    `platform` None stands for any platform. Of several, `preferred` comes first where it is one.
     """
     found: dict[str, Distribution] = {}
-    for name, extras in _distributions(Version(tensorflow), device):
+    usual = _distributions(Version(tensorflow), device)
+    for name, extras in sorted(usual, key=lambda entry: entry[0] != preferred):
         release = index.release(name, tensorflow)
         if release is None:
             continue
