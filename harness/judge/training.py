@@ -57,6 +57,9 @@ def judge_training(
     lost = _lost(training, other)
     if lost:
         return TrainingJudgement(state=TrainingState.LOST, message="; ".join(lost))
+    if training.slots_expected == 0 and not training.iterations:
+        message = f"the files hold no training state, it begins anew: {_held(training)}"
+        return TrainingJudgement(state=TrainingState.UNTOLD, message=message)
     if training.problem is not None:
         message = f"no training step could be made: {one_line(training.problem)}"
         return TrainingJudgement(state=TrainingState.UNTOLD, message=message)

@@ -66,6 +66,16 @@ def test_lost(fields: dict[str, object], message: str) -> None:
     assert came(**fields) == TrainingJudgement(state=TrainingState.LOST, message=message)
 
 
+def test_files_without_any_state_kept_none() -> None:
+    nothing = ran(slots_expected=0, slots_found=0, iterations=0)
+    found = judge_training(nothing, nothing)
+    assert found is not None
+    assert found.state is TrainingState.UNTOLD
+    assert found.message == (
+        "the files hold no training state, it begins anew: Adam, 0 of 0 slot variables, 0 steps made"
+    )
+
+
 def test_slots_are_lost_whatever_there_is_to_compare_with() -> None:
     found = judge_training(ran(slots_found=7), None)
     assert found is not None
