@@ -72,7 +72,8 @@ def test_files_without_any_state_kept_none() -> None:
     assert found is not None
     assert found.state is TrainingState.UNTOLD
     assert found.message == (
-        "the files hold no training state, it begins anew: Adam, 0 of 0 slot variables, 0 steps made"
+        "the files hold no training state, it begins anew: Adam, 0 of 0 slot variables, "
+        "0 steps made"
     )
 
 
