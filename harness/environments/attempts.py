@@ -100,19 +100,20 @@ class Attempts:
 
         At least one attempt has an outcome afterwards.
         """
+        first = True
         try:
-            while self.left and self._watch_next(started):
-                pass
+            while self.left and self._watch_next(started, first=first):
+                first = False
         finally:
             started.end()
 
-    def _watch_next(self, started: Started) -> bool:
+    def _watch_next(self, started: Started, *, first: bool) -> bool:
         """Watch the next attempt to its end; tell whether others can go on after it."""
         attempt, *waiting = self.left
         self._progress(self._phrase())
         turn = _Turn(self._run, self._folders, [one.name for one in (attempt, *waiting)], started)
         seen = turn.follow(self._stopped)
-        began = isinstance(seen, Ended) or self._folders.begun(attempt.name)
+        start_failed = first and not turn.has_begun
         outcome = turn.outcome(seen)
         goes_on = _is_sound(seen) and outcome.ending in (Ending.COMPLETED, Ending.EXIT)
         if not goes_on or self._stopped.is_set():
@@ -122,7 +123,7 @@ class Attempts:
             return False
         if goes_on and waiting:
             self._folders.make(waiting[0].name)  # before the parent sees the other one go
-        for one in (attempt,) if began else (attempt, *waiting):
+        for one in (attempt, *waiting) if start_failed else (attempt,):
             self._keep(one.name, outcome, started, turn.seconds)
         return goes_on
 
@@ -152,19 +153,22 @@ class _Turn:
         self._folders = folders
         self._name, *self._waiting = names
         self._started = started
-        self._began = time.monotonic()
+        self._since = time.monotonic()
         self._printed_before = started.log.total_bytes
         self.seconds = 0.0
+        self.has_begun = False
+        """Whether the attempt itself was started, by what was ever seen of it."""
 
     def follow(self, stopped: threading.Event) -> _Seen:
         """Wait until it ends or is to be ended."""
         seen: _Seen = None
-        next_look = self._began
+        next_look = self._since
         while True:
             # Asked before the looks at its folder, so that what was written until the end counts.
             running = self._started.runs(_POLL_SECONDS)
             seen = self._folders.ended(self._name)
-            self.seconds = time.monotonic() - self._began
+            self.has_begun |= seen is not None or self._folders.begun(self._name)
+            self.seconds = time.monotonic() - self._since
             if seen is None and running and time.monotonic() >= next_look:
                 seen = stopped_run() if stopped.is_set() else self._broken()
                 next_look = time.monotonic() + _LOOK_SECONDS

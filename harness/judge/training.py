@@ -57,15 +57,11 @@ def judge_training(
     lost = _lost(training, other)
     if lost:
         return TrainingJudgement(state=TrainingState.LOST, message="; ".join(lost))
-    if training.slots_expected == 0 and not training.iterations:
-        message = f"the files hold no training state, it begins anew: {_held(training)}"
-        return TrainingJudgement(state=TrainingState.UNTOLD, message=message)
-    if training.problem is not None:
-        message = f"no training step could be made: {one_line(training.problem)}"
-        return TrainingJudgement(state=TrainingState.UNTOLD, message=message)
-    if other is None or measure is None or training.loss_after is None or other.loss_after is None:
-        message = f"{_held(training)}; nothing to compare its training step with"
-        return TrainingJudgement(state=TrainingState.UNTOLD, message=message)
+    why = _untold(training, other)
+    if why is not None:
+        return TrainingJudgement(state=TrainingState.UNTOLD, message=why)
+    assert other is not None
+    assert measure is not None
     return _beside(training, other, measure.cell)
 
 
@@ -106,6 +102,17 @@ def _lost(training: Training, other: Training | None) -> list[str]:
     if made and not training.iterations:
         lost.append(f"its steps count from {training.iterations or 0}, not from {made}")
     return lost
+
+
+def _untold(training: Training, other: Training | None) -> str | None:
+    """Return why the step of a state that is there says nothing; None where it does."""
+    if training.slots_expected == 0 and not training.iterations:
+        return f"the files hold no training state, it begins anew: {_held(training)}"
+    if training.problem is not None:
+        return f"no training step could be made: {one_line(training.problem)}"
+    if training.loss_after is None or other is None or other.loss_after is None:
+        return f"{_held(training)}; nothing to compare its training step with"
+    return None
 
 
 def _held(training: Training) -> str:

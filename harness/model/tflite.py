@@ -24,7 +24,8 @@ def inspect_tflite(path: Path) -> Inspected:
     """Read who converted the model and what it takes.
 
     One signature for each that is declared, of its own graph; else one named `UNSIGNED`, whose
-    inputs and outputs have the names of their tensors, made unique in the model's order.
+    inputs and outputs have the names of their tensors, made unique in the model's order; one
+    without a name is `tensor_<its index>`, as in the probe.
 
     Raises:
         ModelError: the file is damaged or forged.
@@ -90,8 +91,10 @@ def _unsigned(file: TFLiteFile) -> Signature:
 
 
 def _named(file: TFLiteFile, indices: list[int]) -> tuple[TensorSpec, ...]:
-    tensors = [file.tensor(0, index) for index in indices]
-    return _specs(file, ((text(tensor.Name()), tensor) for tensor in tensors))
+    tensors = [(index, file.tensor(0, index)) for index in indices]
+    return _specs(
+        file, ((text(tensor.Name()) or f"tensor_{index}", tensor) for index, tensor in tensors)
+    )
 
 
 def _specs(file: TFLiteFile, tensors: Iterable[tuple[str, Any]]) -> tuple[TensorSpec, ...]:

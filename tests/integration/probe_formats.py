@@ -1,7 +1,7 @@
 """Makes one small model of every further format with the TensorFlow it runs under.
 
-`probe_models.py` calls it. The weights are those of `build.py` in `probe_files`, so that every
-format computes the same: `(x @ kernel + bias) @ head`.
+`probe_models.py` calls it. The weights are those of `probe_files`, so that every format computes
+the same: `(x @ kernel + bias) @ head`, or the first of the two products.
 """
 
 import sys
@@ -16,6 +16,8 @@ sys.dont_write_bytecode = True
 
 import build  # noqa: E402
 import custom_objects  # noqa: E402
+from affine import Affine  # noqa: E402
+from constants import BIAS, KERNEL  # noqa: E402
 
 KERAS = tf.keras
 V1 = tf.compat.v1
@@ -53,8 +55,10 @@ def weights(out):
     if VERSION < (2, 16):
         model.save_weights(str(out / "old.h5"))
         model.save_weights(str(out / "tf_format" / "weights"))
-    other = KERAS.Sequential([KERAS.layers.InputLayer((4,)), KERAS.layers.Dense(5, name="hidden")])
-    other.save_weights(str(out / "other.weights.h5"))
+    x = KERAS.layers.Input((4,), name="x")
+    KERAS.Model(x, KERAS.layers.Dense(5, name="hidden")(x)).save_weights(
+        str(out / "other.weights.h5")
+    )
 
 
 def checkpoints(out):
@@ -62,7 +66,7 @@ def checkpoints(out):
     model = trained()
     saver = tf.train.Checkpoint(model=model, optimizer=model.optimizer)
     saver.write(str(out / "above" / "ckpt"))
-    module = build.Affine()
+    module = Affine()
     tf.train.Checkpoint(net=module).write(str(out / "module" / "ckpt"))
     tf.train.Checkpoint(net=tf.train.Checkpoint(kernel=module.kernel)).write(
         str(out / "partial" / "ckpt")
@@ -76,8 +80,8 @@ def graphs(out):
     with tf.Graph().as_default(), V1.Session() as session:
         x = V1.placeholder(tf.float32, [None, 4], name="x")
         words = V1.placeholder(tf.string, [None], name="words")
-        kernel = V1.get_variable("affine/kernel", initializer=build.KERNEL, use_resource=False)
-        bias = V1.get_variable("affine/bias", initializer=build.BIAS, use_resource=False)
+        kernel = V1.get_variable("affine/kernel", initializer=KERNEL, use_resource=False)
+        bias = V1.get_variable("affine/bias", initializer=BIAS, use_resource=False)
         tf.add(tf.matmul(x, kernel), bias, name="y")
         pairs = tf.lookup.KeyValueTensorInitializer(["a"], tf.constant([5], tf.int64))
         table = tf.lookup.StaticHashTable(pairs, -1)

@@ -8,7 +8,6 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import numpy as np
 import tensorflow as tf
-
 from probe_formats import make as make_formats
 
 KERAS = tf.keras
@@ -143,9 +142,7 @@ def main(out):
         functional().save(str(out / "functional.keras"))
     for how in ("abort", "hang", "exit", "raise"):
         batch = KERAS.layers.Input((4,), name="x")
-        bad = KERAS.layers.Lambda(
-            misbehave, output_shape=(4,), arguments={"how": how}, name="bad"
-        )
+        bad = KERAS.layers.Lambda(misbehave, output_shape=(4,), arguments={"how": how}, name="bad")
         KERAS.Model(batch, bad(batch)).save(str(out / (how + ".h5")))
     module = Everything()
     signatures = {"serving_default": module.everything, "any_shape": module.any_shape}

@@ -85,7 +85,9 @@ def read_all(descriptor, until):
 
 
 def dismiss(apart):
-    """End a process that is not needed."""
+    """End a process that is not needed, where there is one."""
+    if apart is None:
+        return
     os.close(apart.asking)
     os.close(apart.answers)
     os.waitpid(apart.process, 0)

@@ -1,5 +1,6 @@
 """One attempt: the stages after the import, for one model and one loader."""
 
+import gc
 import os
 import time
 
@@ -16,24 +17,19 @@ from probing.user_code import preprocessed, register
 def run_attempt(start, request, report):
     """Go through the stages in order; an error ends them."""
     tf = set_up(start, request, report)
-    load, find_entry = LOADERS[request["loader"]]
+    loader = LOADERS[request["loader"]]
     trainer = None
     if request["loader"] in TRAINED:
-        trainer = waiting_trainer(tf, request, report, (load, find_entry))
+        trainer = waiting_trainer(tf, request, report, loader)
     set_seeds(tf, request)
-    if request["raw"] is not None:
-        request = preprocess(request, report)
-    elif request["preprocess"] is not None:
-        report.warnings.append("preprocess.py is not run: there is no raw.npz for it")
+    request = with_preprocessed(request, report)
 
     report.enter("load")
     register(request, report)
-    started = time.perf_counter()
-    loaded = load(tf, request, report)
-    report.seconds["load"] = time.perf_counter() - started
+    loaded = load(tf, request, report, loader)
 
     report.enter("prepare")
-    entry = find_entry(tf, request, loaded)
+    entry = loader[1](tf, request, loaded)
     report.values["signature"] = entry.signature
     inputs = prepare(report, request, entry)
 
@@ -43,19 +39,35 @@ def run_attempt(start, request, report):
     report.enter("collect")
     report.values["outputs"] = facts
     os.replace(written, report.path("outputs.npz"))
-    if entry.training is not None:
-        if trainer is None:
-            report.values["training"] = training_here(tf, entry, inputs)
-        else:
-            path = request["inputs"] or report.path("inputs.npz")
-            report.values["training"] = training_apart(trainer, path, report.seconds)
-    elif trainer is not None:
+    if entry.training is None:
         dismiss(trainer)
+    elif trainer is None:
+        report.values["training"] = training_here(tf, entry, inputs)
+    else:
+        del loaded, entry, inputs  # the trainer has a model of its own
+        gc.collect()
+        path = request["inputs"] or report.path("inputs.npz")
+        report.values["training"] = training_apart(trainer, path, report.seconds)
     report.complete()
 
 
-def preprocess(request, report):
-    """Run `preprocess.py` and return the request with what it returned as the inputs."""
+def load(tf, request, report, loader):
+    """Return what the loader loads; how long it took goes into the report."""
+    started = time.perf_counter()
+    loaded = loader[0](tf, request, report)
+    report.seconds["load"] = time.perf_counter() - started
+    return loaded
+
+
+def with_preprocessed(request, report):
+    """Run `preprocess.py`, if there is something for it, and return the request with its result.
+
+    What it returned is kept, and is from then on the inputs that are given.
+    """
+    if request["raw"] is None:
+        if request["preprocess"] is not None:
+            report.warnings.append("preprocess.py is not run: there is no raw.npz for it")
+        return request
     report.enter("preprocess")
     started = time.perf_counter()
     tensors = preprocessed(request)

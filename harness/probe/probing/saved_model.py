@@ -90,8 +90,8 @@ def load_layer(tf, request, report):  # noqa: ARG001 - the loaders are called al
     layer = getattr(tf.keras.layers, "TFSMLayer", None)
     if layer is None:
         raise ValueError(
-            "the loader TFSMLayer needs Keras 3, which TensorFlow has from 2.16 on; this is %s"
-            % tf.__version__
+            "tf.keras has no TFSMLayer here, which came with Keras 3 and TensorFlow 2.16; this is "
+            "TensorFlow %s" % tf.__version__
         )
     signatures = signatures_in(request["model"])
     name = request["signature"] or "serving_default"

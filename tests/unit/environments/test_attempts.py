@@ -181,6 +181,29 @@ def test_a_start_that_dies_is_the_end_of_all_that_are_left(case: Case) -> None:
     assert [outcome.log for outcome in case.attempts.outcomes[1:]] == ["starting\n"] * 2
 
 
+def test_a_parent_that_dies_later_costs_one(case: Case) -> None:
+    case.start(a=ends(), b=dies_before, status=-11)
+    assert case.left == ["c"]
+    case.start(c=ends())
+    assert case.endings() == [Ending.COMPLETED, Ending.SIGNAL, Ending.COMPLETED]
+
+
+def test_an_attempt_that_hides_that_it_began_costs_one(case: Case) -> None:
+    def hides(parent: Parent, folder: Path) -> None:
+        hangs(parent, folder)
+        parent.breaks = RunOutcome(ending=Ending.TIMEOUT)
+
+    def broken(self: Parent) -> RunOutcome | None:
+        (case.out / "a" / "probe.log").unlink()
+        return self.breaks
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Parent, "broken", broken)
+        case.start(a=hides)
+    assert case.left == ["b", "c"]
+    case.attempts.give_up(RunOutcome(ending=Ending.COMPLETED))
+
+
 def test_a_killed_attempt_was_out_of_memory_where_the_container_was(case: Case) -> None:
     def killed(parent: Parent, folder: Path) -> None:
         parent.oom = True
@@ -267,7 +290,8 @@ def test_a_forged_end_is_only_of_the_one_that_runs(case: Case) -> None:
 
 def test_every_folder_is_there_afterwards(out: Path) -> None:
     for case in case_of(out):
-        case.start(a=ends(wrote=10), b=dies_before)
+        case.start(a=ends(wrote=10), b=dies)
+        case.start(c=dies_before)
     assert sorted(path.name for path in out.iterdir()) == ["a", "b", "c"]
     assert (out / "a" / "outputs.npz").stat().st_size == 10
     assert [path.name for path in out.parent.iterdir()] == ["out"]

@@ -107,7 +107,7 @@ def test_names_that_come_again_or_are_empty(tmp_path: Path) -> None:
     graph = LiteGraph((X, same, LiteTensor(None), LiteTensor("")), (0, 1, 0), (2, 3))
     (signature,) = inspect_tflite(written(tmp_path, LiteModel(graphs=(graph,)))).signatures
     assert signature.inputs == (spec("x"), spec("x_1", shape=(2,)), spec("x_2"))
-    assert signature.outputs == (spec(""), spec("_1"))
+    assert signature.outputs == (spec("tensor_2"), spec("tensor_3"))
 
 
 @pytest.mark.parametrize(

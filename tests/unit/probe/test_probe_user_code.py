@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from probing.attempt import preprocess
+from probing.attempt import with_preprocessed
 from probing.inputs import read_inputs
 from probing.report import Report
 from probing.requests import DEFAULTS
@@ -154,7 +154,7 @@ def test_what_preprocess_returns_is_kept_by_name_and_fed(tmp_path: Path) -> None
     )
     request["raw"] = raw(tmp_path, x=np.array([1, 2], np.uint8), words=np.array(["ä", "b"]))
     report = Report(str(out))
-    fed = preprocess(request, report)
+    fed = with_preprocessed(request, report)
     assert report.values["stage"] == "preprocess"
     assert report.values["preprocessed"] == [
         {"name": "text", "dtype": "string", "shape": [2]},
