@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from harness.explain.endings import by_ending, by_signal
 from harness.explain.evidence import evidence, headed, innermost
 from harness.explain.signatures import Found, find
+from harness.explain.unrun import checked_without_running
 from harness.judge.seen import Seen
 from harness.observation import Ending, Observation, Stage
 from harness.verdict import Judgement, LoaderJudgement, Reason, Verdict
@@ -64,6 +65,8 @@ def explain(observation: Observation, log: str = "") -> Reason:
     `unclassified` where no record explains it; the evidence is what was seen, in a few lines.
     """
     seen = evidence(observation.failure, log, observation.restored)
+    if observation.ending is Ending.SKIPPED:
+        seen = "\n".join(filter(None, (seen, checked_without_running(observation))))
     reason = by_ending(observation)
     if reason is None:
         found = _find(observation, log)
