@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
+from harness.model.keras_config import is_tensor, layer_name, named_tensors
 from harness.text import one_line
 
 __all__ = ["embedding_ranges"]
@@ -47,15 +48,15 @@ def _limits(model: Mapping[str, Any], depth: int) -> dict[str, int | None]:
         if limit is not None:
             for source in set(_sources(layer.get("inbound_nodes"), 0)):
                 users.setdefault(source, []).append(limit)
-    named = islice(_inputs(inner["input_layers"], "", 0), _MAX_INPUTS)
+    named = islice(named_tensors(inner["input_layers"], "", 0), _MAX_INPUTS)
     return {name: min(users.get(layer, ()), default=None) for name, layer in named}
 
 
 def _sequential(layers: list[Mapping[str, Any]], depth: int) -> dict[str, int | None]:
     first, *rest = layers
     if first["class_name"] != "InputLayer":
-        return {f"{_name(first)}_input": _limit(first, depth)}
-    return {_name(first): _limit(rest[0], depth) if rest else None}
+        return {f"{layer_name(first)}_input": _limit(first, depth)}
+    return {layer_name(first): _limit(rest[0], depth) if rest else None}
 
 
 def _limit(layer: Mapping[str, Any], depth: int) -> int | None:
@@ -67,33 +68,6 @@ def _limit(layer: Mapping[str, Any], depth: int) -> int | None:
         limits = list(_limits(layer, depth + 1).values())
         return limits[0] if len(limits) == 1 else None
     return None
-
-
-def _name(layer: Mapping[str, Any]) -> str:
-    config = layer["config"]
-    return str((config.get("name") if isinstance(config, dict) else None) or layer["name"])
-
-
-def _inputs(structure: Any, prefix: str, depth: int) -> Iterator[tuple[str, str]]:
-    """Yield (input's name, layer's name): the key of a dict is the name, deeper ones are joined."""
-    if depth > _MAX_DEPTH:
-        raise ValueError
-    if isinstance(structure, dict):
-        for key in sorted(structure):
-            part = structure[key]
-            if _is_tensor(part):
-                yield prefix + key, part[0]
-            else:
-                yield from _inputs(part, f"{prefix}{key}/", depth + 1)
-    elif _is_tensor(structure):
-        yield prefix + structure[0], structure[0]
-    else:
-        for part in structure:
-            yield from _inputs(part, prefix, depth + 1)
-
-
-def _is_tensor(structure: Any) -> bool:
-    return isinstance(structure, list) and bool(structure) and isinstance(structure[0], str)
 
 
 def _sources(nodes: Any, depth: int) -> Iterator[str]:
@@ -109,7 +83,7 @@ def _sources(nodes: Any, depth: int) -> Iterator[str]:
             for part in nodes.values():
                 yield from _sources(part, depth + 1)
     elif isinstance(nodes, list):
-        if _is_tensor(nodes) and len(nodes) >= _HISTORY and type(nodes[1]) is int:
+        if is_tensor(nodes) and len(nodes) >= _HISTORY and type(nodes[1]) is int:
             yield nodes[0]
         else:
             for part in nodes:

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from harness.model.model import Signature, TensorSpec
 from harness.model.protos import DTYPES
 from harness.text import one_line
 
-__all__ = ["ConfigError", "keras_signatures", "read_json"]
+__all__ = [
+    "ConfigError",
+    "is_tensor",
+    "keras_signatures",
+    "layer_name",
+    "named_tensors",
+    "read_json",
+]
 
 _MAX_RANK = 32
 _MAX_DEPTH = 20
@@ -51,9 +58,9 @@ def _inputs(config: dict[str, Any]) -> Iterator[TensorSpec]:
     inner = config["config"]
     layers = inner if isinstance(inner, list) else inner["layers"]  # a list: Keras before 2.2.3
     if isinstance(inner, dict) and "input_layers" in inner:
-        by_name = {_name(layer): layer for layer in layers}
+        by_name = {layer_name(layer): layer for layer in layers}
         used: set[str] = set()
-        for key, layer in _named(inner["input_layers"], "", 0):
+        for key, layer in named_tensors(inner["input_layers"], "", 0):
             if len(used) < _MAX_INPUTS:
                 yield _spec(_unique(key, used), by_name[layer]["config"])
     elif layers:
@@ -61,7 +68,7 @@ def _inputs(config: dict[str, Any]) -> Iterator[TensorSpec]:
 
 
 def _sequential(first: dict[str, Any], inner: object) -> TensorSpec:
-    name = _name(first)
+    name = layer_name(first)
     if first["class_name"] == "InputLayer":
         return _spec(name, first["config"])
     built = inner.get("build_input_shape") if isinstance(inner, dict) else None
@@ -70,7 +77,7 @@ def _sequential(first: dict[str, Any], inner: object) -> TensorSpec:
     return TensorSpec(name=f"{name}_input", dtype="unknown", shape=_shape(shape))
 
 
-def _named(structure: Any, prefix: str, depth: int) -> Iterator[tuple[str, str]]:
+def named_tensors(structure: Any, prefix: str, depth: int) -> Iterator[tuple[str, str]]:
     """Yield (input's name, layer's name) of nested lists and dicts of [layer, node, index].
 
     In a dict the key is the name; deeper ones are joined by `/`, in Keras's order.
@@ -80,18 +87,19 @@ def _named(structure: Any, prefix: str, depth: int) -> Iterator[tuple[str, str]]
     if isinstance(structure, dict):
         for key in sorted(structure):
             part = structure[key]
-            if _is_tensor(part):
+            if is_tensor(part):
                 yield prefix + key, part[0]
             else:
-                yield from _named(part, f"{prefix}{key}/", depth + 1)
-    elif _is_tensor(structure):
+                yield from named_tensors(part, f"{prefix}{key}/", depth + 1)
+    elif is_tensor(structure):
         yield prefix + structure[0], structure[0]
     else:
         for part in structure:
-            yield from _named(part, prefix, depth + 1)
+            yield from named_tensors(part, prefix, depth + 1)
 
 
-def _is_tensor(structure: Any) -> bool:
+def is_tensor(structure: Any) -> bool:
+    """Tell whether this part of a config is one tensor: [layer, node, index]."""
     return isinstance(structure, list) and bool(structure) and isinstance(structure[0], str)
 
 
@@ -104,7 +112,8 @@ def _unique(name: str, used: set[str]) -> str:
     return candidate
 
 
-def _name(layer: dict[str, Any]) -> str:
+def layer_name(layer: Mapping[str, Any]) -> str:
+    """Return the name of a layer, printable and not too long."""
     config = layer["config"]
     name = config.get("name") if isinstance(config, dict) else None
     return one_line(str(name or layer["name"]), _MAX_NAME)

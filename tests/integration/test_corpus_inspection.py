@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from harness.errors import ModelError
 from harness.model.checkpoint import read_checkpoint_index, read_slots
@@ -18,28 +17,12 @@ from harness.model.graph_def import read_graph_def
 from harness.model.model import Format, TensorSpec
 from harness.model.reading import read_model
 from harness.model.saved_model import inspect_saved_model
-
-CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"
+from tests.support.corpus import CORPUS, FORMATS, REFUSED, entries
 
 pytestmark = pytest.mark.skipif(
     not (CORPUS / "INDEX.yaml").is_file(), reason="../shared/corpus is not there"
 )
 
-FORMATS = {
-    "SavedModel (TF1 style)": Format.SAVED_MODEL,
-    "SavedModel (TF2 object graph)": Format.SAVED_MODEL,
-    "SavedModel (TF2 object graph) + keras_metadata": Format.SAVED_MODEL,
-    ".keras (zip)": Format.KERAS,
-    "Keras HDF5 (full model)": Format.HDF5,
-    "HDF5 renamed .keras": Format.HDF5,
-    "Keras HDF5 (weights only)": Format.HDF5_WEIGHTS,
-    "tf.train.Checkpoint (object-based)": Format.CHECKPOINT,
-    "TF1 checkpoint (.meta + V2 .index/.data)": Format.META_GRAPH,
-    "TF1 checkpoint (.meta + V1 data)": Format.META_GRAPH,
-    "TF1 .meta only": Format.META_GRAPH,
-    "GraphDef .pb": Format.GRAPH_DEF,
-    "TFLite": Format.TFLITE,
-}
 SAVED_MODELS = {name: kind for name, kind in FORMATS.items() if kind is Format.SAVED_MODEL}
 KERAS = {name: kind for name, kind in FORMATS.items() if kind in (Format.KERAS, Format.HDF5)}
 WEIGHTS = {
@@ -48,31 +31,8 @@ WEIGHTS = {
 GRAPHS = {name: kind for name, kind in FORMATS.items() if kind is Format.GRAPH_DEF}
 META_GRAPHS = {name: kind for name, kind in FORMATS.items() if kind is Format.META_GRAPH}
 TFLITE = {name: kind for name, kind in FORMATS.items() if kind is Format.TFLITE}
-REFUSED = {
-    "SciSharp_TensorFlow.NET/example1": "there is no folder `variables`",
-    "SciSharp_TensorFlow.NET/meta_only_kmeans/kmeans.meta": "kmeans.index is missing: the graph's "
-    "variables have no values (clusters, initialized, Variable)",
-    "SciSharp_TensorFlow.NET/meta_only_xor/xor.meta": "xor.index is missing: the graph's "
-    "variables have no values",
-    "google-ai-edge_LiteRT/js_multi_signature_model/multi_signature_model.tflite": "has 3 "
-    "signatures and none is called",
-    "tensorflow_java/saved_model_using_python": "has 5 signatures and none is called",
-    "tensorflow_rust/regression_checkpoint_graphdef/model.pb": "is a graph that is not frozen: "
-    "its outputs need variables, which have no values in it (w, b)",
-    "tensorflow_rust/regression_graphdef/model.pb": "is a graph that is not frozen: "
-    "its outputs need variables, which have no values in it (w, b)",
-    "tensorflow_serving/saved_model_counter/00000123": "has 4 signatures and none is called",
-    "tensorflow_tfx/chicago_taxi_ckpt1000/model.ckpt-1000.meta": "reads its inputs from files or "
-    "a queue by itself: IteratorGetNext",
-}
 UNDECLARED = "tensorflow_serving/saved_model_half_plus_three/00000123"
 """Its signatures have no shapes; the index shows what protobuf makes of that."""
-
-
-def entries() -> list[dict[str, Any]]:
-    index = CORPUS / "INDEX.yaml"
-    found = yaml.safe_load(index.read_text())["entries"] if index.is_file() else []
-    return [dict(entry) for entry in found]
 
 
 def read(formats: dict[str, Any]) -> list[Any]:

@@ -10,12 +10,48 @@ from typing import Any
 import yaml
 
 from harness.errors import ModelError
-from harness.model.model import Model
+from harness.model.model import Format, Model
 from harness.model.reading import read_model
 
-__all__ = ["CORPUS", "entries", "read_entries"]
+__all__ = ["CORPUS", "FORMATS", "REFUSED", "entries", "read_entries"]
 
 CORPUS = Path(__file__).parents[2].parent / "shared" / "corpus"
+
+FORMATS = {
+    "SavedModel (TF1 style)": Format.SAVED_MODEL,
+    "SavedModel (TF2 object graph)": Format.SAVED_MODEL,
+    "SavedModel (TF2 object graph) + keras_metadata": Format.SAVED_MODEL,
+    ".keras (zip)": Format.KERAS,
+    "Keras HDF5 (full model)": Format.HDF5,
+    "HDF5 renamed .keras": Format.HDF5,
+    "Keras HDF5 (weights only)": Format.HDF5_WEIGHTS,
+    "tf.train.Checkpoint (object-based)": Format.CHECKPOINT,
+    "TF1 checkpoint (.meta + V2 .index/.data)": Format.META_GRAPH,
+    "TF1 checkpoint (.meta + V1 data)": Format.META_GRAPH,
+    "TF1 .meta only": Format.META_GRAPH,
+    "GraphDef .pb": Format.GRAPH_DEF,
+    "TFLite": Format.TFLITE,
+}
+"""What the index calls a format, and what it is here."""
+
+REFUSED = {
+    "SciSharp_TensorFlow.NET/example1": "there is no folder `variables`",
+    "SciSharp_TensorFlow.NET/meta_only_kmeans/kmeans.meta": "kmeans.index is missing: the graph's "
+    "variables have no values (clusters, initialized, Variable)",
+    "SciSharp_TensorFlow.NET/meta_only_xor/xor.meta": "xor.index is missing: the graph's "
+    "variables have no values",
+    "google-ai-edge_LiteRT/js_multi_signature_model/multi_signature_model.tflite": "has 3 "
+    "signatures and none is called",
+    "tensorflow_java/saved_model_using_python": "has 5 signatures and none is called",
+    "tensorflow_rust/regression_checkpoint_graphdef/model.pb": "is a graph that is not frozen: "
+    "its outputs need variables, which have no values in it (w, b)",
+    "tensorflow_rust/regression_graphdef/model.pb": "is a graph that is not frozen: "
+    "its outputs need variables, which have no values in it (w, b)",
+    "tensorflow_serving/saved_model_counter/00000123": "has 4 signatures and none is called",
+    "tensorflow_tfx/chicago_taxi_ckpt1000/model.ckpt-1000.meta": "reads its inputs from files or "
+    "a queue by itself: IteratorGetNext",
+}
+"""What cannot be run as it is, by path, and the words that say so."""
 
 SETTINGS = {
     "google-ai-edge_LiteRT/js_multi_signature_model/multi_signature_model.tflite": "signature: add",
