@@ -20,7 +20,8 @@ from harness.judge.reference import elect
 from harness.judge.seen import Seen
 from harness.judge.weigh import verdict_of
 from harness.observation import Ending, Observation
-from harness.report.table import Table, build_table
+from harness.report.build import build_table
+from harness.report.table import Table
 from harness.store.layout import SweepFolder
 from harness.store.record import RECORDED_INPUTS, SweepRecord
 from harness.store.saved import Saved, read_first, read_tensors

@@ -19,7 +19,8 @@ from harness.observation import (
     Stage,
 )
 from harness.plan.plan import IndexState, Plan, PlannedCell
-from harness.report.table import Table, build_table
+from harness.report.build import build_table
+from harness.report.table import Table
 from harness.verdict import (
     Divergence,
     Judgement,
