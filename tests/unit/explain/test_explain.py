@@ -257,7 +257,7 @@ def test_variables_that_were_not_restored_are_named() -> None:
     )
     message = "9 of 18 variables of the model were not restored"
     traceback = (
-        f'  File "/somewhere/probe.py", line 9, in restore\n    check()\nValueError: {message}'
+        f'  File "/env/probe.py", line 9, in restore\n    check()\nValueError: {message}'
     )
     failure = Failure(type="ValueError", message=message, traceback=traceback)
     reason = explain(ended(Ending.EXCEPTION, failure=failure, restored=restored))
@@ -271,7 +271,7 @@ def test_variables_that_were_not_restored_are_named() -> None:
 
 def test_where_all_variables_were_restored_the_place_is_told() -> None:
     whole = Restored(expected=2, restored=2)
-    traceback = '  File "/somewhere/probe.py", line 9, in call\n    check()\nValueError: other'
+    traceback = '  File "/env/probe.py", line 9, in call\n    check()\nValueError: other'
     failure = Failure(type="ValueError", message="other", traceback=traceback)
     reason = explain(ended(Ending.EXCEPTION, failure=failure, restored=whole))
-    assert reason.evidence == "ValueError: other\nat /somewhere/probe.py:9 in call"
+    assert reason.evidence == "ValueError: other\nat /env/probe.py:9 in call"
