@@ -256,9 +256,7 @@ def test_variables_that_were_not_restored_are_named() -> None:
         unused=["layer\x1b[2J/bias"],
     )
     message = "9 of 18 variables of the model were not restored"
-    traceback = (
-        f'  File "/env/probe.py", line 9, in restore\n    check()\nValueError: {message}'
-    )
+    traceback = f'  File "/env/probe.py", line 9, in restore\n    check()\nValueError: {message}'
     failure = Failure(type="ValueError", message=message, traceback=traceback)
     reason = explain(ended(Ending.EXCEPTION, failure=failure, restored=restored))
     assert reason.evidence == (
