@@ -26,13 +26,14 @@ import pytest
 from docker.transport.unixconn import UnixHTTPConnection
 
 from harness.cell import Cell, Device, Distribution, Resolution
-from harness.environments.docker import image_build, names
-from harness.environments.docker.archive import write_archive
-from harness.environments.docker.bases import Bases, movable_interpreter
-from harness.environments.docker.cli import Cli, find_cli
+from harness.environments.docker import names
+from harness.environments.docker.bases.archive import write_archive
+from harness.environments.docker.bases.choose import Bases, movable_interpreter
+from harness.environments.docker.bases.host_slice import EPOCH, make_root
+from harness.environments.docker.building import build as image_build
+from harness.environments.docker.building.cli import Cli, find_cli
 from harness.environments.docker.daemon import Daemon
 from harness.environments.docker.engine import DockerEngine, connect
-from harness.environments.docker.host_slice import EPOCH, make_root
 from harness.environments.engine import CellFailure, Engine, Environment, Lock
 from harness.environments.gpu import gpu_names
 from harness.environments.owner import LABEL

@@ -11,8 +11,8 @@ from docker.models.images import Image
 
 from harness.environments.abandoned import remove_abandoned
 from harness.environments.docker import names
+from harness.environments.docker.building.build import remove_stages
 from harness.environments.docker.daemon import DOCKER_ERRORS, Daemon, explain
-from harness.environments.docker.image_build import remove_stages
 from harness.environments.owner import is_orphan, owner
 
 __all__ = ["clean_docker", "remove_leftovers", "remove_own_stage_containers"]

@@ -11,14 +11,16 @@ from packaging.version import Version
 
 from harness.cell import Cell, Device, Platform
 from harness.environments.cpus import CpuPool
-from harness.environments.docker.bases import Bases, movable_interpreter
+from harness.environments.docker.bases.choose import Bases, movable_interpreter
+from harness.environments.docker.building.build import ImageBuild, build_image
+from harness.environments.docker.building.cli import Cli, find_cli
+from harness.environments.docker.building.installer import provide_installer
+from harness.environments.docker.building.recipe import Recipe, recipe
 from harness.environments.docker.clean import (
     clean_docker,
     remove_leftovers,
     remove_own_stage_containers,
 )
-from harness.environments.docker.cli import Cli, find_cli
-from harness.environments.docker.containers import run_in_containers
 from harness.environments.docker.daemon import (
     DOCKER_ERRORS,
     Daemon,
@@ -28,9 +30,7 @@ from harness.environments.docker.daemon import (
     find_daemon,
     find_image,
 )
-from harness.environments.docker.dockerfile import Recipe, recipe
-from harness.environments.docker.image_build import ImageBuild, build_image
-from harness.environments.docker.installer import provide_installer
+from harness.environments.docker.running.containers import run_in_containers
 from harness.environments.engine import (
     CellFailure,
     Environment,

@@ -13,7 +13,7 @@ from docker.models.containers import Container
 
 from harness.environments.attempts import Attempts, attempts_of
 from harness.environments.docker.daemon import DOCKER_ERRORS, Daemon, explain
-from harness.environments.docker.sandbox import (
+from harness.environments.docker.running.sandbox import (
     container_arguments,
     cpu_shares,
     mounts,

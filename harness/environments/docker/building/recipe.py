@@ -9,7 +9,7 @@ from typing import Literal
 
 from harness.cell import Cell, Value
 from harness.environments.docker import names
-from harness.environments.docker.image_folder import image_file
+from harness.environments.docker.building.image_folder import image_file
 from harness.environments.engine import Lock
 from harness.environments.resolver import date_options
 from harness.observation import Base

@@ -10,9 +10,9 @@ import docker
 import pytest
 
 from harness.cell import Flags
-from harness.environments.docker.containers import outcome_of_attempt, outcome_of_container
 from harness.environments.docker.daemon import Daemon
-from harness.environments.docker.sandbox import (
+from harness.environments.docker.running.containers import outcome_of_attempt, outcome_of_container
+from harness.environments.docker.running.sandbox import (
     container_arguments,
     cpu_shares,
     mounts,

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.environments.docker.build_network import needs_host_network, network_file
-from harness.environments.docker.build_output import build_failure, phrase, shown
-from harness.environments.docker.cli import Cli, build_command, build_environment, find_cli
+from harness.environments.docker.building.cli import Cli, build_command, build_environment, find_cli
+from harness.environments.docker.building.network import needs_host_network, network_file
+from harness.environments.docker.building.output import build_failure, phrase, shown
 from harness.environments.process import Completed
 from harness.observation import Ending, Stage
 

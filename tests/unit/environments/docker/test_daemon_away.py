@@ -7,7 +7,7 @@ import docker
 import pytest
 import requests
 
-from harness.environments.docker.cli import Cli
+from harness.environments.docker.building.cli import Cli
 from harness.environments.docker.daemon import Daemon
 from harness.environments.docker.engine import DockerEngine
 from harness.errors import NoEngineError

@@ -11,16 +11,16 @@ from pathlib import Path
 
 import harness
 from harness.environments.docker import names
-from harness.environments.docker.build_network import needs_host_network, network_file
-from harness.environments.docker.build_output import build_failure, phrase, shown
-from harness.environments.docker.cli import Cli, build_command, build_environment
+from harness.environments.docker.building.cli import Cli, build_command, build_environment
+from harness.environments.docker.building.network import needs_host_network, network_file
+from harness.environments.docker.building.output import build_failure, phrase, shown
+from harness.environments.docker.building.recipe import INSTALL, Recipe
 from harness.environments.docker.daemon import (
     DOCKER_ERRORS,
     Daemon,
     daemon_failure,
     find_image,
 )
-from harness.environments.docker.dockerfile import INSTALL, Recipe
 from harness.environments.engine import CellFailure, Progress
 from harness.environments.folders import private_folder
 from harness.environments.owner import owner

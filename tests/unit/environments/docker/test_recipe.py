@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from harness.cell import Cell, Distribution, Flags, Pins, Resolution
-from harness.environments.docker.dockerfile import Builder, Recipe, dockerfile, recipe
-from harness.environments.docker.image_folder import image_file
+from harness.environments.docker.building.image_folder import image_file
+from harness.environments.docker.building.recipe import Builder, Recipe, dockerfile, recipe
 from harness.environments.engine import Lock
 from harness.observation import Base
 

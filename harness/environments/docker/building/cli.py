@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.environments.docker.dockerfile import Builder
+from harness.environments.docker.building.recipe import Builder
 from harness.environments.process import Completed, run_program
 
 __all__ = ["Cli", "build_command", "build_environment", "find_cli"]

@@ -12,7 +12,15 @@ from urllib.parse import quote
 from docker.errors import NotFound
 
 from harness.environments.docker import names
-from harness.environments.docker.archive import write_archive
+from harness.environments.docker.bases.archive import write_archive
+from harness.environments.docker.bases.host_slice import (
+    CHANGES,
+    EPOCH,
+    SliceError,
+    fingerprint,
+    make_root,
+    obstacle,
+)
 from harness.environments.docker.daemon import (
     DOCKER_ERRORS,
     Daemon,
@@ -21,14 +29,6 @@ from harness.environments.docker.daemon import (
     explain,
     find_image,
     import_archive,
-)
-from harness.environments.docker.host_slice import (
-    CHANGES,
-    EPOCH,
-    SliceError,
-    fingerprint,
-    make_root,
-    obstacle,
 )
 from harness.environments.engine import CellFailure, Progress
 from harness.environments.folders import private_folder

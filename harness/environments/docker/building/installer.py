@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 
 from harness.environments.docker import names
-from harness.environments.docker.archive import write_archive
+from harness.environments.docker.bases.archive import write_archive
+from harness.environments.docker.bases.host_slice import EPOCH
 from harness.environments.docker.daemon import Daemon, find_image, import_archive
-from harness.environments.docker.host_slice import EPOCH
 from harness.environments.engine import CellFailure
 from harness.environments.folders import private_folder
 from harness.environments.interpreters import host_platform

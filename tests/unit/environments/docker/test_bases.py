@@ -11,11 +11,11 @@ import pytest
 import requests
 from docker.errors import APIError, DockerException, ImageNotFound, NotFound
 
-from harness.environments.docker import bases
-from harness.environments.docker.archive import write_archive
-from harness.environments.docker.bases import Bases
+from harness.environments.docker.bases import choose as bases
+from harness.environments.docker.bases.archive import write_archive
+from harness.environments.docker.bases.choose import Bases
+from harness.environments.docker.bases.host_slice import obstacle
 from harness.environments.docker.daemon import Daemon, explain, find_image, import_archive
-from harness.environments.docker.host_slice import obstacle
 from harness.environments.engine import CellFailure
 from harness.environments.interpreters import Interpreter
 from harness.observation import Base, Ending

@@ -1,0 +1,1 @@
+"""The images that environments are built on: where each comes from, and by which digest."""

@@ -1,0 +1,1 @@
+"""An image from a lock: its recipe, the builders, and what a build prints."""

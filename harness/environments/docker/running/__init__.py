@@ -1,0 +1,1 @@
+"""Runs in containers: what a run may do, what it sees, and how it ended."""
