@@ -10,7 +10,9 @@ from typing import NoReturn
 
 from harness import __version__
 from harness.environments.choose import ENGINES
+from harness.environments.options import BAKES, BASE_SOURCES
 from harness.errors import UsageError, nearest
+from harness.sizes import parse_size
 from harness.verdict import Verdict
 
 __all__ = ["help_text", "parse"]
@@ -112,6 +114,7 @@ def _matrix(parser: _Parser) -> None:
         help="environments worked on at once; default: as many as fit",
     )
     _results(parser)
+    _making(parser)
     parser.add_argument(
         "--fail-on",
         action="append",
@@ -121,6 +124,33 @@ def _matrix(parser: _Parser) -> None:
         help="exit with 1 if a cell has this verdict, such as failed or diverged (repeatable)",
     )
     parser.add_argument("--quiet", action="store_true", help="show no progress")
+
+
+def _making(parser: _Parser) -> None:
+    """How environments are made; see `harness.environments.options`."""
+    parser.add_argument(
+        "--bake",
+        type=_one_of(BAKES),
+        default="always",
+        metavar="WHEN",
+        help="always: environments are images; never: they are mounted into containers of their"
+        " bases, quicker to explore with; default: always",
+    )
+    parser.add_argument(
+        "--pull", metavar="PREFIX", help="use images that this registry has: registry.example/team/"
+    )
+    parser.add_argument("--push", metavar="PREFIX", help="give this registry the images used")
+    parser.add_argument(
+        "--disk",
+        type=_size,
+        metavar="SIZE",
+        help="most that environments may take at once, such as 20g; those done with are dropped",
+    )
+    parser.add_argument(
+        "--check-cuda",
+        action="store_true",
+        help="without a GPU: make CUDA environments all the same and check their libraries",
+    )
 
 
 def _cells(parser: _Parser) -> None:
@@ -133,6 +163,14 @@ def _cells(parser: _Parser) -> None:
     )
     _engine(
         parser, "docker, venv, or auto: docker where a daemon answers, else venv; default: auto"
+    )
+    parser.add_argument(
+        "--base",
+        type=_one_of(BASE_SOURCES),
+        default="auto",
+        metavar="SOURCE",
+        help="where the bases of images come from: registry, local-image, host-slice, debian, or"
+        " auto: the first of them that there is; default: auto",
     )
     parser.add_argument(
         "--only",
@@ -225,6 +263,14 @@ def _at_least_one(word: str) -> int:
         problem = f"{word!r} is no number of environments\n  allowed: 1 or more"
         raise argparse.ArgumentTypeError(problem)
     return int(word)
+
+
+def _size(word: str) -> int:
+    size = parse_size(word)
+    if size is None:
+        problem = f"{word!r} is no size\n  allowed: such as 500m or 20g (powers of 1024)"
+        raise argparse.ArgumentTypeError(problem)
+    return size
 
 
 def _one_of(allowed: Sequence[str]) -> Callable[[str], str]:

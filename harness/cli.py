@@ -14,6 +14,7 @@ from pathlib import Path
 from harness.arguments import help_text, parse
 from harness.capture import write_capture
 from harness.environments.choose import choose_engine
+from harness.environments.options import Options
 from harness.errors import HarnessError, InterruptedSweepError, NoReferenceError, UsageError
 from harness.judging import judged_table
 from harness.model.inspection import inspect_model
@@ -69,7 +70,16 @@ def _run(arguments: Sequence[str]) -> int:
 def _matrix(options: argparse.Namespace) -> int:
     matrix = load_matrix(options.matrix)
     models = read_models(options.model_dirs)
-    chosen = choose_engine(options.engine, refresh=options.fresh)
+    asked = Options(
+        refresh=options.fresh,
+        base=options.base,
+        bake=options.bake,
+        pull=options.pull,
+        push=options.push,
+        check_cuda=options.check_cuda,
+        disk_bytes=options.disk,
+    )
+    chosen = choose_engine(options.engine, asked)
     _tell(chosen.description)
     job = Job(
         models=plan_models(matrix, chosen.engine, models, only=options.only, refresh=options.fresh),
@@ -111,7 +121,7 @@ def _show(swept: Sequence[Swept], options: argparse.Namespace) -> int:
 
 def _cells(options: argparse.Namespace) -> int:
     matrix = load_matrix(options.matrix)
-    chosen = choose_engine(options.engine)
+    chosen = choose_engine(options.engine, Options(base=options.base))
     _tell(chosen.description)
     plan = plan_matrix(matrix, chosen.engine, only=options.only, refresh=options.fresh)
     _print(render_plan(plan, width=_width()))

@@ -18,11 +18,13 @@ __all__ = [
     "SCHEMA",
     "Actual",
     "Base",
+    "Cuda",
     "Ending",
     "EnvironmentFacts",
     "Failure",
     "Image",
     "InputFacts",
+    "Library",
     "Observation",
     "ProbeReport",
     "Restored",
@@ -102,6 +104,35 @@ class TensorFacts(_Report):
     """TensorFlow's name of the type: `float32`, `bfloat16`, `string`."""
     shape: Annotated[list[int | None], Field(max_length=32)] | None
     """None for an unknown rank; None inside for an unknown dimension."""
+
+
+class Library(_Report):
+    """A shared library that TensorFlow loads to use a GPU."""
+
+    name: _Name
+    """What it is opened as, such as `libcudnn.so.8`."""
+    path: _Name | None = None
+    """The file that was opened; None where it could not be."""
+    version: _Name | None = None
+    """Its version as it says itself, such as `8.9.4`; None where it has no function for that."""
+    error: _Text | None = None
+    """What the dynamic linker said where it could not be opened."""
+
+
+class Cuda(_Report):
+    """What there is of CUDA for TensorFlow to use."""
+
+    wanted: _Name | None = None
+    """CUDA version it was compiled against, such as `12.2`."""
+    wanted_cudnn: _Name | None = None
+    """cuDNN version it was compiled against, as exactly as it tells: `8`, or `8.9.4`."""
+    libraries: Annotated[list[Library], Field(max_length=100)] = Field(default_factory=list)
+    driver: _Name | None = None
+    """CUDA version that the driver supports, such as `12.4`; None: there is no driver."""
+    gpus: Annotated[list[_Name], Field(max_length=100)] = Field(default_factory=list)
+    """Names of the GPUs that TensorFlow sees."""
+    tf32: bool | None = None
+    """Whether float32 products may be computed in TensorFloat-32; None: cannot be asked."""
 
 
 class Actual(_Report):
@@ -203,6 +234,8 @@ class ProbeReport(_Report):
     outputs are in `repeat.npz`, with the names, types and order of `outputs`."""
     restored: Restored | None = None
     training: Training | None = None
+    cuda: Cuda | None = None
+    """Of a CUDA cell."""
     seconds: Seconds = Seconds()
     peak_memory_bytes: int | None = None
     warnings: Annotated[list[_Text], Field(max_length=100)] = Field(default_factory=list)
@@ -213,13 +246,16 @@ class ProbeReport(_Report):
 class Base(Value):
     """What an environment stands on."""
 
-    kind: Literal["registry", "local-image", "host-slice", "interpreter"]
+    kind: Literal["registry", "local-image", "host-slice", "debian", "interpreter"]
     """A registry's image; an image already on the machine; a base made from an interpreter of
-    this machine; for venvs, the interpreter itself."""
+    this machine; one made of a Debian suite's packages; for venvs, the interpreter itself."""
     reference: str
     """Image reference, or the interpreter's version and source."""
     digest: str | None = None
     """Digest of the image, or of what the base was made from."""
+    cuda: str | None = None
+    """Image that CUDA and cuDNN were taken from, by digest; None: there are none, or packages of
+    the lock bring them."""
 
 
 class Image(Value):
@@ -228,6 +264,10 @@ class Image(Value):
     tag: str
     digest: str
     """Content digest of the image (its id)."""
+    size_bytes: int | None = None
+    """What it takes on disk, what it shares with others included."""
+    pushed: str | None = None
+    """Reference by which a registry has it, by digest."""
 
 
 class EnvironmentFacts(Value):
@@ -239,8 +279,10 @@ class EnvironmentFacts(Value):
     """The package TensorFlow came from, such as `tensorflow-cpu`."""
     base: Base
     image: Image | None = None
+    """None where the environment is no image: a venv, or mounted."""
     builder: str
-    """`buildkit`, `classic` or `venv`."""
+    """`buildkit`, `classic`, `pulled` (made elsewhere), `mounted` (into a container of its base:
+    no image) or `venv`."""
     installer: str
     """Such as `uv 0.9.8`."""
 
@@ -284,6 +326,7 @@ class Observation(Value):
     deterministic: bool | None = None
     restored: Restored | None = None
     training: Training | None = None
+    cuda: Cuda | None = None
     seconds: Seconds = Seconds()
     peak_memory_bytes: int | None = None
     warnings: tuple[str, ...] = ()

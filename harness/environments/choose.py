@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from harness.environments.docker.engine import connect
 from harness.environments.engine import Engine
+from harness.environments.options import Options
 from harness.environments.venv.engine import VenvEngine
-from harness.errors import NoEngineError
+from harness.errors import NoEngineError, UsageError
 
 __all__ = ["ENGINES", "Chosen", "choose_engine"]
 
@@ -21,18 +22,16 @@ class Chosen(NamedTuple):
     description: str
 
 
-def choose_engine(wanted: str, *, refresh: bool = False) -> Chosen:
+def choose_engine(wanted: str, options: Options = Options()) -> Chosen:  # noqa: B008 - immutable
     """Return the engine `wanted` names; `auto` is `docker` where a daemon answers, else `venv`.
-
-    With `refresh`, locks are resolved again even where one is cached.
 
     Raises:
         NoEngineError: Docker was asked for and no daemon answers.
+        UsageError: something that only images have was asked of the venv engine.
     """
     if wanted == "venv":
-        venv = VenvEngine(refresh=refresh)
-        return Chosen(venv, venv.describe())
-    docker = connect(refresh=refresh)
+        return Chosen(venv := _venv(options), venv.describe())
+    docker = connect(options)
     if not isinstance(docker, str):
         why = " (chosen because a Docker daemon answers)" if wanted == "auto" else ""
         return Chosen(docker, docker.describe() + why)
@@ -42,5 +41,27 @@ def choose_engine(wanted: str, *, refresh: bool = False) -> Chosen:
             "  Start Docker, set DOCKER_HOST, or use `--engine venv`, which needs no daemon but\n"
             "  runs the model without a sandbox."
         )
-    venv = VenvEngine(refresh=refresh)
+    venv = _venv(options)
     return Chosen(venv, f"{venv.describe()} (chosen because no Docker daemon answers: {docker})")
+
+
+def _venv(options: Options) -> VenvEngine:
+    """Return the venv engine.
+
+    Raises:
+        UsageError: an option is about images.
+    """
+    only_images = {
+        "--base": options.base != "auto",
+        "--bake": options.bake != "always",
+        "--pull": options.pull is not None,
+        "--push": options.push is not None,
+        "--disk": options.disk_bytes is not None,
+    }
+    asked = [name for name, given in only_images.items() if given]
+    if asked:
+        raise UsageError(
+            f"{', '.join(asked)}: images and their bases are the docker engine's, and this is venv"
+            "\n  Start Docker and use `--engine docker`, or leave the option out."
+        )
+    return VenvEngine(options)

@@ -67,6 +67,8 @@ class CellFailure(Value):
     message: str
     log: str = ""
     """All that was printed."""
+    packages: dict[str, str] = Field(default_factory=dict)
+    """What was found installed, by normalised name (PEP 503), where that is what is wrong."""
 
 
 class Environment(Value):
@@ -77,6 +79,11 @@ class Environment(Value):
     facts: EnvironmentFacts
     location: str
     """Image tag, or path of the venv."""
+    mounts: dict[str, str] = Field(default_factory=dict)
+    """What is mounted read-only into a container of the image: place there to path on the Docker
+    daemon's machine. Empty where the image has it all."""
+    gpu: bool = False
+    """Whether its runs are given a GPU. A CUDA cell's without one is only checked."""
     build_seconds: float
     """0 where it was there already."""
     reused: bool
@@ -157,6 +164,12 @@ class Engine(Protocol):
 
         An attempt that breaks a limit, crashes or hangs costs itself only: those after it run
         afresh. Returns when nothing of them is left running.
+        """
+
+    def release(self, environment: Environment) -> None:
+        """Take notice that nothing is run in `environment` any more; it may make room for others.
+
+        It may be built again later.
         """
 
     def stop(self) -> None:

@@ -15,6 +15,7 @@ from pydantic_core import PydanticCustomError
 from harness.cell import Device, Resolution
 from harness.errors import nearest
 from harness.plan.versions import is_exact, normalised
+from harness.sizes import parse_size
 
 __all__ = [
     "CAPTURED",
@@ -56,7 +57,6 @@ SET_NAME: Final = "^[a-z0-9][a-z0-9.-]*$"
 CAPTURED: Final = "captured"
 """Name of the pins and flags of the environment that a model was captured in."""
 
-_UNITS: Final = {"": 1, "k": 1024, "m": 1024**2, "g": 1024**3}
 _LEAST_BYTES: Final = 6 * 1024**2  # what Docker accepts for a container at the least
 
 
@@ -192,9 +192,8 @@ def _positive(unit: str, allowed: str) -> Callable[[object], float]:
 
 
 def _bytes(value: object) -> int:
-    found = re.fullmatch(r"(\d{1,15}(?:\.\d{1,3})?)([kmg]?)", str(value).lower())
-    size = int(float(found[1]) * _UNITS[found[2]]) if found else 0
-    if size < _LEAST_BYTES:
+    size = parse_size(str(value))
+    if size is None or size < _LEAST_BYTES:
         allowed = "sizes from 6m, such as 512m or 4g (k, m and g are powers of 1024)"
         raise wrong(f"{shown(value)} is not a usable size", allowed)
     return size

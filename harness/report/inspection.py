@@ -8,9 +8,10 @@ from collections.abc import Iterable, Iterator
 from harness.model.details import Effect, Quantisation, RandomOp, Training, Variables
 from harness.model.inspection import Inspection
 from harness.report.inspection_signatures import signature_lines
-from harness.report.inspection_words import beginning, number, size, some
+from harness.report.inspection_words import beginning, number, some
 from harness.report.layout import Column, fit, wrapped
 from harness.report.words import flat, plural
+from harness.sizes import shown_size
 
 __all__ = ["render_inspection", "render_inspection_json"]
 
@@ -92,7 +93,7 @@ def _model(inspection: Inspection) -> Iterator[Row]:
 
 def _files_title(inspection: Inspection) -> str:
     count = plural(len(inspection.files), "file")
-    return f"Files: {count}, {size(inspection.total_bytes)}"
+    return f"Files: {count}, {shown_size(inspection.total_bytes)}"
 
 
 def _files(inspection: Inspection, width: int) -> list[str]:
@@ -144,7 +145,7 @@ def _variables(inspection: Inspection) -> Iterator[Row]:
 
 
 def _count(of: Variables) -> str:
-    return f"{number(of.count)} with {number(of.parameters)} elements, {size(of.bytes)}"
+    return f"{number(of.count)} with {number(of.parameters)} elements, {shown_size(of.bytes)}"
 
 
 def _training(training: Training) -> Iterator[Row]:

@@ -27,13 +27,17 @@ def run_group(sweep: Sweep, tasks: Sequence[Task]) -> None:
     say("resolving")
     lock = sweep.engine.lock(tasks[0].cell, tasks[0].model.requirements, say)
     made = lock if isinstance(lock, CellFailure) else sweep.engine.build(tasks[0].cell, lock, say)
-    for together in cells:
-        if isinstance(lock, CellFailure):
-            _keep_failures(sweep, together, None, lock)
-        elif isinstance(made, CellFailure):
-            _keep_failures(sweep, together, lock, made)
-        else:
-            _do_cell(sweep, together, lock, made)
+    try:
+        for together in cells:
+            if isinstance(lock, CellFailure):
+                _keep_failures(sweep, together, None, lock)
+            elif isinstance(made, CellFailure):
+                _keep_failures(sweep, together, lock, made)
+            else:
+                _do_cell(sweep, together, lock, made)
+    finally:
+        if isinstance(made, Environment):
+            sweep.engine.release(made)
 
 
 def _do_cell(sweep: Sweep, tasks: Sequence[Task], lock: Lock, made: Environment) -> None:

@@ -221,6 +221,7 @@ def _with_report(observed: Observation, asked: Asked, report: ProbeReport) -> Ob
             "deterministic": report.deterministic,
             "restored": report.restored,
             "training": report.training,
+            "cuda": report.cuda,
             "peak_memory_bytes": report.peak_memory_bytes,
             "warnings": (*report.warnings, *observed.warnings),
         }

@@ -219,6 +219,7 @@ class FakeEngine:
         self.attempted: list[str] = []
         """`model/cell/loader` of each attempt."""
         self.stopped = threading.Event()
+        self.released: list[str] = []
 
     @property
     def ran(self) -> list[str]:
@@ -261,6 +262,9 @@ class FakeEngine:
             if key in self.behaviours:
                 return self.behaviours[key](attempting)
         return completes(attempting)
+
+    def release(self, environment: Environment) -> None:
+        self.released.append(environment.identity)
 
     def stop(self) -> None:
         self.stopped.set()

@@ -43,6 +43,7 @@ from harness.environments.folders import locked, remove_folder
 from harness.environments.gpu import gpu_names, no_gpu
 from harness.environments.interpreters import Interpreter, find_interpreter, host_platform
 from harness.environments.lock import resolve
+from harness.environments.options import Options
 from harness.environments.process import stop_programs
 from harness.environments.stopping import stopped_build, stopped_run
 from harness.errors import NoEngineError
@@ -54,15 +55,12 @@ _FIRST_WITH_CUDA = Version("2.14")
 """The first TensorFlow whose extra `and-cuda` brings the CUDA libraries as wheels."""
 
 
-def connect(*, refresh: bool = False) -> DockerEngine | str:
-    """Return the engine on the daemon that answers, or one line that says why there is none.
-
-    With `refresh`, locks are resolved again even where one is kept.
-    """
+def connect(options: Options = Options()) -> DockerEngine | str:  # noqa: B008 - immutable
+    """Return the engine on the daemon that answers, or one line that says why there is none."""
     daemon = find_daemon()
     if isinstance(daemon, str):
         return daemon
-    return DockerEngine(daemon, find_cli(), refresh=refresh)
+    return DockerEngine(daemon, find_cli(), options)
 
 
 class DockerEngine:
@@ -73,10 +71,15 @@ class DockerEngine:
 
     name: Literal["docker"] = "docker"
 
-    def __init__(self, daemon: Daemon, cli: Cli, *, refresh: bool = False) -> None:
+    def __init__(
+        self,
+        daemon: Daemon,
+        cli: Cli,
+        options: Options = Options(),  # noqa: B008 - immutable
+    ) -> None:
         self._daemon = daemon
         self._cli = cli
-        self._refresh = refresh
+        self._options = options
         self._bases = Bases(daemon)
         self._cpus = CpuPool()
         self._stopped = threading.Event()
@@ -120,7 +123,7 @@ class DockerEngine:
             interpreter=self._interpreter(cell.python),
             platform=self.platform,
             progress=progress,
-            refresh=self._refresh,
+            refresh=self._options.refresh,
         )
 
     def build(self, cell: Cell, lock: Lock, progress: Progress) -> Environment | CellFailure:
@@ -153,6 +156,9 @@ class DockerEngine:
             return run_in_containers(
                 self._daemon, environment, run, cpus=cpus, stopped=self._stopped, progress=progress
             )
+
+    def release(self, environment: Environment) -> None:
+        """Leave the image where it is."""
 
     def stop(self) -> None:
         """End everything in flight, for good."""

@@ -25,6 +25,7 @@ from harness.environments.interpreters import (
     provide_interpreter,
 )
 from harness.environments.lock import locks_directory, resolve
+from harness.environments.options import Options
 from harness.environments.owner import is_orphan
 from harness.environments.process import stop_programs
 from harness.environments.stopping import stopped_build, stopped_run
@@ -44,14 +45,13 @@ __all__ = ["VenvEngine"]
 class VenvEngine:
     """Makes venvs and runs probes in them, as the user who runs the harness.
 
-    Once stopped it stays stopped: every later call is answered at once. With `refresh`, locks are
-    resolved again even where one is cached.
+    Once stopped it stays stopped: every later call is answered at once.
     """
 
     name: Literal["venv"] = "venv"
 
-    def __init__(self, *, refresh: bool = False) -> None:
-        self._refresh = refresh
+    def __init__(self, options: Options = Options()) -> None:  # noqa: B008 - immutable
+        self._options = options
         self._stopped = threading.Event()
         self._cpus = CpuPool()
 
@@ -87,7 +87,7 @@ class VenvEngine:
             interpreter=interpreter,
             platform=self.platform,
             progress=progress,
-            refresh=self._refresh,
+            refresh=self._options.refresh,
         )
 
     def build(self, cell: Cell, lock: Lock, progress: Progress) -> Environment | CellFailure:
@@ -110,6 +110,9 @@ class VenvEngine:
         return run_in_venv(
             environment, run, cpus=self._cpus, stopped=self._stopped, progress=progress
         )
+
+    def release(self, environment: Environment) -> None:
+        """Leave the venv where it is: it shares its files with others and with uv's cache."""
 
     def stop(self) -> None:
         """End everything in flight, for good."""

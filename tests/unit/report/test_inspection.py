@@ -24,7 +24,7 @@ from harness.model.details import (
 from harness.model.inspection import BesideFile, Inspection
 from harness.model.model import Format, Signature, TensorSpec, Writer
 from harness.report.inspection import render_inspection, render_inspection_json
-from harness.report.inspection_words import size
+from harness.sizes import shown_size
 
 EXPECTED = Path(__file__).parent / "expected"
 IMAGE = TensorSpec(name="image", dtype="float32", shape=(None, 28, 28, 1))
@@ -227,4 +227,4 @@ def test_json_has_all_with_the_schema_first() -> None:
     ],
 )
 def test_sizes(count: int, words: str) -> None:
-    assert size(count) == words
+    assert shown_size(count) == words
