@@ -16,7 +16,7 @@ def shell(
 ) -> Shell:
     made = Shell(tmp_path, capsys)
 
-    def choose(wanted: str, *, refresh: bool = False) -> Chosen:
+    def choose(wanted: str, _options: object = None) -> Chosen:
         return Chosen(made.engine, "docker engine: a fake one")
 
     def read(_environment: object, *, refresh: bool = False) -> Index:

@@ -148,7 +148,7 @@ def test_expected_outputs_are_the_reference(shell: Shell) -> None:
 
 
 def test_no_engine_is_exit_4(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def none(_wanted: str, *, refresh: bool = False) -> Chosen:
+    def none(_wanted: str, _options: object = None) -> Chosen:
         raise NoEngineError("engine docker: no Docker daemon answers")
 
     monkeypatch.setattr(cli, "choose_engine", none)

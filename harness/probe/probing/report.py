@@ -41,6 +41,7 @@ class Report:
             "deterministic": None,
             "restored": None,
             "training": None,
+            "cuda": None,
             "seconds": self.seconds,
             "peak_memory_bytes": None,
             "warnings": self.warnings,
