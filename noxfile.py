@@ -59,8 +59,20 @@ def report(session: nox.Session) -> None:
 
 
 @nox.session
+def images(session: nox.Session) -> None:
+    """List the images, environments and caches the harness keeps."""
+    _harness(session, "images")
+
+
+@nox.session
+def bases(session: nox.Session) -> None:
+    """List the base images of this machine; --refresh: pin them to what the registry has now."""
+    _harness(session, "bases")
+
+
+@nox.session
 def clean(session: nox.Session) -> None:
-    """Remove the images, environments and caches the harness made."""
+    """Remove the images, environments and caches the harness made: nox -s clean -- --unused."""
     _harness(session, "clean")
 
 

@@ -4,6 +4,7 @@
     nox -s bench -- --sweep      also sweeps of examples/digits: against a bare loop over the same
                                  environments, and of several models at once against one by one
                                  (makes the environments first, which takes minutes and 4 GB)
+    nox -s bench -- --images 4   images: see benchmarks/images.py
 
 Machines are shared and noisy: each pair is measured in turns, and the median ratio is what counts.
 """
@@ -34,6 +35,7 @@ from harness.pipeline import PROBE
 from harness.plan.index import read_index
 from harness.sweep.request import request_text
 from harness.tensor import NumericTensor
+from images import images
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "examples" / "digits" / "savedmodel"
@@ -168,7 +170,11 @@ def main() -> None:
     """Run the benchmarks that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sweep", action="store_true")
+    parser.add_argument("--images", type=int, choices=(4, 8))
     options = parser.parse_args()
+    if options.images:
+        images(options.images)
+        return
     judging()
     if options.sweep:
         sweeping()

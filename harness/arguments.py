@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
 from harness import __version__
 from harness.environments.choose import ENGINES
 from harness.environments.options import BAKES, BASE_SOURCES
+from harness.environments.prefix import prefix_problem, registry_prefix
 from harness.errors import UsageError, nearest
 from harness.sizes import parse_size
 from harness.verdict import Verdict
@@ -137,9 +139,14 @@ def _making(parser: _Parser) -> None:
         " bases, quicker to explore with; default: always",
     )
     parser.add_argument(
-        "--pull", metavar="PREFIX", help="use images that this registry has: registry.example/team/"
+        "--pull",
+        type=_prefix,
+        metavar="PREFIX",
+        help="use images that this registry has: registry.example/team/",
     )
-    parser.add_argument("--push", metavar="PREFIX", help="give this registry the images used")
+    parser.add_argument(
+        "--push", type=_prefix, metavar="PREFIX", help="give this registry the images used"
+    )
     parser.add_argument(
         "--disk",
         type=_size,
@@ -164,14 +171,7 @@ def _cells(parser: _Parser) -> None:
     _engine(
         parser, "docker, venv, or auto: docker where a daemon answers, else venv; default: auto"
     )
-    parser.add_argument(
-        "--base",
-        type=_one_of(BASE_SOURCES),
-        default="auto",
-        metavar="SOURCE",
-        help="where the bases of images come from: registry, local-image, host-slice, debian, or"
-        " auto: the first of them that there is; default: auto",
-    )
+    _base(parser)
     parser.add_argument(
         "--only",
         action="append",
@@ -182,6 +182,26 @@ def _cells(parser: _Parser) -> None:
     )
     parser.add_argument(
         "--fresh", action="store_true", help="reuse no index answer, lock or observation"
+    )
+
+
+def _base(parser: _Parser) -> None:
+    parser.add_argument(
+        "--base",
+        type=_one_of(BASE_SOURCES),
+        default="auto",
+        metavar="SOURCE",
+        help="where the bases of images come from: registry, local-image, host-slice, debian, or"
+        " auto: the first of them that there is; default: auto",
+    )
+
+
+def _bases(parser: _Parser) -> None:
+    _base(parser)
+    parser.add_argument(
+        "--refresh",
+        action="store_true",
+        help="ask the registry for the digest that each tag has now, and write it to bases.yaml",
     )
 
 
@@ -222,8 +242,32 @@ def _report(parser: _Parser) -> None:
     _results(parser)
 
 
+def _images(parser: _Parser) -> None:
+    _engine(parser, "docker, venv, or auto: both; default: auto")
+    parser.add_argument(
+        "--format",
+        type=_one_of(("table", "json")),
+        default="table",
+        metavar="FORMAT",
+        help="table or json; default: table",
+    )
+
+
 def _clean(parser: _Parser) -> None:
     _engine(parser, "docker, venv, or auto: both; default: auto")
+    parser.add_argument(
+        "--unused",
+        action="store_true",
+        help="only environments that the last sweep of no model used, and what only they need",
+    )
+    parser.add_argument(
+        "--older-than",
+        type=_age,
+        metavar="AGE",
+        help="only what was last used longer ago: 12h, 30d, 8w (with --unused: both must hold)",
+    )
+    parser.add_argument("--all", action="store_true", help="everything, as without options")
+    parser.add_argument("--dry-run", action="store_true", help="only say what would be removed")
 
 
 def _engine(parser: _Parser, says: str) -> None:
@@ -273,6 +317,21 @@ def _size(word: str) -> int:
     return size
 
 
+def _age(word: str) -> timedelta:
+    found = re.fullmatch(r"(\d{1,4})([hdw])", word, re.ASCII)
+    if found is None:
+        problem = f"{word!r} is no age\n  allowed: such as 12h, 30d or 8w (hours, days, weeks)"
+        raise argparse.ArgumentTypeError(problem)
+    return int(found[1]) * {"h": timedelta(hours=1), "d": timedelta(1), "w": timedelta(7)}[found[2]]
+
+
+def _prefix(word: str) -> str:
+    prefix = registry_prefix(word)
+    if prefix is None:
+        raise argparse.ArgumentTypeError(prefix_problem(word))
+    return prefix
+
+
 def _one_of(allowed: Sequence[str]) -> Callable[[str], str]:
     def checked(word: str) -> str:
         if word not in allowed:
@@ -313,9 +372,19 @@ _COMMANDS: Mapping[str, tuple[str, str, Callable[[_Parser], None]]] = {
         "digits-savedmodel --reference tf2.15.1-py3.11-cpu",
         _report,
     ),
+    "images": (
+        "list the images, environments and caches the harness keeps: sizes, and who used them",
+        "--engine docker",
+        _images,
+    ),
+    "bases": (
+        "list the base images of this machine, or pin them to what the registry has now",
+        "--base registry",
+        _bases,
+    ),
     "clean": (
         "remove the images, environments and caches the harness made, never results",
-        "--engine venv",
+        "--unused --older-than 30d",
         _clean,
     ),
 }

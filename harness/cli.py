@@ -14,6 +14,9 @@ from pathlib import Path
 from harness.arguments import help_text, parse
 from harness.capture import write_capture
 from harness.environments.choose import choose_engine
+from harness.environments.docker.bases.listing import find_bases, list_bases
+from harness.environments.docker.bases.refresh import refresh_bases
+from harness.environments.keeping.kept import Selection
 from harness.environments.options import Options
 from harness.errors import HarnessError, InterruptedSweepError, NoReferenceError, UsageError
 from harness.judging import judged_table
@@ -21,6 +24,8 @@ from harness.model.inspection import inspect_model
 from harness.pipeline import Job, Swept, run_matrix
 from harness.plan.matrix import load_matrix
 from harness.planning import plan_matrix, plan_models, read_models
+from harness.report.bases import render_bases, render_refreshed
+from harness.report.images import render_inventories, render_inventories_json
 from harness.report.inspection import render_inspection, render_inspection_json
 from harness.report.layout import reflowed
 from harness.report.machine import render_json
@@ -149,18 +154,53 @@ def _report(options: argparse.Namespace) -> int:
     return 0
 
 
+def _images(options: argparse.Namespace) -> int:
+    kept = []
+    for name in _engines(options):
+        try:
+            kept.append(choose_engine(name).engine.inventory())
+        except HarnessError as error:
+            if name == options.engine:
+                raise
+            _tell(f"{name}: not listed: {str(error).splitlines()[0]}")
+    if options.format == "json":
+        _print(render_inventories_json(kept))
+    else:
+        _print(render_inventories(kept, width=_width()))
+    return 0
+
+
+def _bases(options: argparse.Namespace) -> int:
+    bases = find_bases(options.base)
+    if options.refresh:
+        refreshed = refresh_bases(bases.registry, bases.pinned)
+        file = _shown(bases.pinned.file)
+        _print(render_refreshed(refreshed, file=file, width=_width()))
+    else:
+        _print(render_bases(list_bases(bases), width=_width()))
+    return 0
+
+
 def _clean(options: argparse.Namespace) -> int:
-    engines = ("docker", "venv") if options.engine == "auto" else (options.engine,)
-    for name in engines:
+    which = Selection(unused=options.unused, older_than=options.older_than, dry_run=options.dry_run)
+    if options.all and not which.everything:
+        raise UsageError("--all and --unused or --older-than: all is not some of it")
+    for name in _engines(options):
         try:
             engine = choose_engine(name).engine
         except HarnessError as error:
             _tell(f"{name}: nothing removed: {str(error).splitlines()[0]}")
             continue
-        removed = (*engine.remove_leftovers(), *engine.clean())
+        leftovers = () if which.dry_run else engine.remove_leftovers()
+        removed = (*leftovers, *engine.clean(which))
         for line in removed or ("there is nothing to remove",):
             _print(f"{name}: {line}\n")
     return 0
+
+
+def _engines(options: argparse.Namespace) -> tuple[str, ...]:
+    """Return the engines a command is about: all of them with `auto`."""
+    return ("docker", "venv") if options.engine == "auto" else (options.engine,)
 
 
 _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
@@ -169,6 +209,8 @@ _COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "inspect": _inspect,
     "capture": _capture,
     "report": _report,
+    "images": _images,
+    "bases": _bases,
     "clean": _clean,
 }
 

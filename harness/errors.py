@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 __all__ = [
+    "BasesError",
     "HarnessError",
     "IndexUnavailableError",
     "InterruptedSweepError",
@@ -76,6 +77,10 @@ class MatrixError(_ProblemsError):
 
 class ModelError(_ProblemsError):
     """`model_dir` holds no model, more than one, a broken one, or unusable inputs."""
+
+
+class BasesError(_ProblemsError):
+    """`bases.yaml` is missing, not YAML, says something impossible, or cannot be written."""
 
 
 class NothingSelectedError(HarnessError):

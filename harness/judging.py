@@ -107,6 +107,7 @@ def judged_table(folder: SweepFolder, record: SweepRecord, reference: str | None
         judgements=explain_all(judgements, seen, saved.log),
         reference=elected,
         recommendation=recommend(plan.cells, judgements, elected),
+        dropped=frozenset(record.dropped),
     )
 
 

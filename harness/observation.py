@@ -79,6 +79,9 @@ class Ending(StrEnum):
 # matters most, so the probe shortens them in the middle.
 _Name = Annotated[str, StringConstraints(max_length=1_000)]
 _Text = Annotated[str, StringConstraints(max_length=64_000)]
+_Whole = Annotated[int, Field(ge=-(2**63), lt=2**63)]
+_Count = Annotated[int, Field(ge=0, lt=2**63)]
+_Duration = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 
 
 class _Report(BaseModel):
@@ -102,7 +105,7 @@ class TensorFacts(_Report):
     name: _Name
     dtype: _Name
     """TensorFlow's name of the type: `float32`, `bfloat16`, `string`."""
-    shape: Annotated[list[int | None], Field(max_length=32)] | None
+    shape: Annotated[list[_Whole | None], Field(max_length=32)] | None
     """None for an unknown rank; None inside for an unknown dimension."""
 
 
@@ -111,12 +114,16 @@ class Library(_Report):
 
     name: _Name
     """What it is opened as, such as `libcudnn.so.8`."""
+    needed: bool = True
+    """Whether TensorFlow opens it; else it is there instead of one that it does open."""
     path: _Name | None = None
     """The file that was opened; None where it could not be."""
+    outside: bool = False
+    """Whether that file is no part of the Python installation or the venv that ran."""
     version: _Name | None = None
     """Its version as it says itself, such as `8.9.4`; None where it has no function for that."""
     error: _Text | None = None
-    """What the dynamic linker said where it could not be opened."""
+    """What the dynamic linker said where it could not be opened, or what else went wrong."""
 
 
 class Cuda(_Report):
@@ -126,9 +133,14 @@ class Cuda(_Report):
     """CUDA version it was compiled against, such as `12.2`."""
     wanted_cudnn: _Name | None = None
     """cuDNN version it was compiled against, as exactly as it tells: `8`, or `8.9.4`."""
+    wanted_cudnn_by: _Name | None = None
+    """The requirement of TensorFlow's own package that tells it so exactly, such as
+    `nvidia-cudnn-cu12==8.9.4.25`; None: it is what TensorFlow's build info says."""
     libraries: Annotated[list[Library], Field(max_length=100)] = Field(default_factory=list)
     driver: _Name | None = None
     """CUDA version that the driver supports, such as `12.4`; None: there is no driver."""
+    own_check: bool | None = None
+    """Whether TensorFlow's own check finds all libraries it opens; None: it could not be asked."""
     gpus: Annotated[list[_Name], Field(max_length=100)] = Field(default_factory=list)
     """Names of the GPUs that TensorFlow sees."""
     tf32: bool | None = None
@@ -153,8 +165,8 @@ class Actual(_Report):
     """Processor model name and the widest instruction set it offers."""
     machine: _Name | None = None
     libc: _Name | None = None
-    intra_op_threads: int | None = None
-    inter_op_threads: int | None = None
+    intra_op_threads: _Count | None = None
+    inter_op_threads: _Count | None = None
     git_version: _Name | None = None
     build_info: Annotated[dict[_Name, _Text], Field(max_length=100)] = Field(default_factory=dict)
 
@@ -162,9 +174,9 @@ class Actual(_Report):
 class Restored(_Report):
     """What became of a model's variables when weights were put into it."""
 
-    expected: int
+    expected: _Count
     """Variables the model has."""
-    restored: int
+    restored: _Count
     """Those that took a value from the file."""
     unrestored: Annotated[list[_Name], Field(max_length=1_000)] = Field(default_factory=list)
     """Names of those that did not; the first thousand."""
@@ -177,11 +189,11 @@ class Training(_Report):
 
     optimizer: _Name | None = None
     """Class of the optimizer that was loaded; None: the model came without one."""
-    iterations: int | None = None
+    iterations: _Count | None = None
     """Steps the optimizer says it has made."""
-    slots_expected: int | None = None
+    slots_expected: _Count | None = None
     """Slot variables that the files hold; None where they do not say."""
-    slots_found: int | None = None
+    slots_found: _Count | None = None
     """Slot variables of the optimizer that hold what the files hold, or, where the files do not
     say, that are there."""
     loss_before: float | None = None
@@ -195,11 +207,11 @@ class Training(_Report):
 class Seconds(_Report):
     """Wall-clock seconds. None: the stage was not reached."""
 
-    build: float | None = None
-    import_: float | None = Field(default=None, alias="import")
-    load: float | None = None
-    infer: float | None = None
-    preprocess: float | None = None
+    build: _Duration | None = None
+    import_: _Duration | None = Field(default=None, alias="import")
+    load: _Duration | None = None
+    infer: _Duration | None = None
+    preprocess: _Duration | None = None
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
 
@@ -237,7 +249,7 @@ class ProbeReport(_Report):
     cuda: Cuda | None = None
     """Of a CUDA cell."""
     seconds: Seconds = Seconds()
-    peak_memory_bytes: int | None = None
+    peak_memory_bytes: _Count | None = None
     warnings: Annotated[list[_Text], Field(max_length=100)] = Field(default_factory=list)
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)
@@ -256,6 +268,8 @@ class Base(Value):
     cuda: str | None = None
     """Image that CUDA and cuDNN were taken from, by digest; None: there are none, or packages of
     the lock bring them."""
+    note: str | None = None
+    """What a reader should know, such as that the registry no longer has what was pinned."""
 
 
 class Image(Value):
@@ -266,8 +280,11 @@ class Image(Value):
     """Content digest of the image (its id)."""
     size_bytes: int | None = None
     """What it takes on disk, what it shares with others included."""
+    base_bytes: int | None = None
+    """Of that, what its base takes, which images on one base share; None where it is not known."""
     pushed: str | None = None
-    """Reference by which a registry has it, by digest."""
+    """Reference by which a registry has it, by digest (with Podman, which does not tell it, by
+    tag)."""
 
 
 class EnvironmentFacts(Value):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -107,7 +107,8 @@ def run_matrix(job: Job, display: Display) -> tuple[Swept, ...]:
         again = [task for each in begun for task in _on_equal_inputs(each)]
         if again:
             run_sweep(sweep, again, executor)
-    return tuple(_finish(each) for each in begun)
+    dropped = sorted(job.chosen.engine.dropped())
+    return tuple(_finish(each, dropped) for each in begun)
 
 
 def _check_references(job: Job) -> None:
@@ -196,9 +197,10 @@ def _on_equal_inputs(begun: _Begun) -> Iterator[Task]:
         yield Task(swept=swept, cell=cells[cell], equal_inputs=given)
 
 
-def _finish(begun: _Begun) -> Swept:
-    """Judge, and write the table where there is one."""
-    swept, record, folder = begun.swept, begun.record, begun.swept.folder
+def _finish(begun: _Begun, dropped: Sequence[str]) -> Swept:
+    """Judge, and write the table where there is one; `dropped` are images that are gone again."""
+    swept, folder = begun.swept, begun.swept.folder
+    record = begun.record.model_copy(update={"dropped": tuple(dropped)})
     try:
         table = judged_table(folder, record)
     except NoReferenceError as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 
-__all__ = ["last_lines", "one_line", "printable"]
+__all__ = ["harmless_json", "last_lines", "one_line", "printable"]
 
 _ESCAPE_SEQUENCE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement
@@ -27,6 +28,14 @@ def printable(text: str) -> str:
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return _UNPRINTABLE.sub("\ufffd", _ESCAPE_SEQUENCE.sub("", text))
+
+
+def harmless_json(text: str) -> str:
+    r"""Return JSON of the same meaning, in which `printable` would find nothing to take out.
+
+    JSON escapes only what is below U+0020; what else a terminal obeys becomes `\uXXXX` too.
+    """
+    return _UNPRINTABLE.sub(lambda found: json.dumps(found.group())[1:-1], text)
 
 
 def one_line(text: str, limit: int = 200) -> str:

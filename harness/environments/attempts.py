@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -13,9 +14,10 @@ from harness.environments.engine import Attempt, Progress, Run, RunOutcome
 from harness.environments.log import BoundedLog
 from harness.environments.out_folders import OutFolders
 from harness.environments.stopping import stopped_run
+from harness.environments.written import FreeSpace
 from harness.observation import Ending
 
-__all__ = ["Attempts", "Started", "attempts_of"]
+__all__ = ["Attempts", "Folders", "Started", "attempts_in", "attempts_of"]
 
 _POLL_SECONDS = 0.05
 """How soon it is seen that an attempt has ended."""
@@ -36,11 +38,48 @@ class Started(Protocol):
     def broken(self) -> RunOutcome | None:
         """Return the outcome of the limit it breaks, where that is for the engine to see."""
 
+    def is_quiet(self) -> bool:
+        """Tell whether nothing of an attempt that has ended runs, as far as that can be seen."""
+
     def outcome(self, ended: Ended) -> RunOutcome:
         """Return what becomes of an attempt that nothing but itself has ended."""
 
     def end(self) -> RunOutcome:
         """Kill what still runs of it and return how it ended; again where it has ended before."""
+
+
+class Folders(Protocol):
+    """The folders that attempts write into: `OutFolders`, or others that are as they are."""
+
+    def make(self, name: str) -> None:
+        """Make the folder of an attempt; whatever is in its place is moved aside."""
+
+    def refresh(self) -> None:
+        """Answer what is asked next by a look of its own, not by one of a moment ago."""
+
+    def begun(self, name: str) -> bool:
+        """Tell whether the probe's parent has started the attempt."""
+
+    def ended(self, name: str) -> Ended | None:
+        """Return how the attempt ended; None: it has not."""
+
+    def written_bytes(self, waiting: Collection[str]) -> int:
+        """Return what the attempt in use has written."""
+
+    def excess(self) -> str | None:
+        """Return what there was too much of, beside bytes, when those were counted."""
+
+    def space(self) -> FreeSpace | None:
+        """Begin to watch what is free where runs write; None where that is not this machine."""
+
+    def take(self, name: str) -> str | None:
+        """Move the folder of an attempt that has ended out of reach; return why it is lost."""
+
+    def printed(self, name: str) -> str:
+        """Return what an attempt printed whose folder was taken."""
+
+    def put_back(self) -> None:
+        """Leave exactly the folders that were taken below `Run.out`."""
 
 
 @contextmanager
@@ -55,6 +94,15 @@ def attempts_of(
         OSError: folders cannot be made beside or below `run.out`.
     """
     folders = OutFolders(run.out, foreign=foreign)
+    with attempts_in(folders, run, stopped=stopped, progress=progress) as attempts:
+        yield attempts
+
+
+@contextmanager
+def attempts_in(
+    folders: Folders, run: Run, *, stopped: threading.Event, progress: Progress
+) -> Iterator[Attempts]:
+    """Yield the attempts of `run` that write into `folders`; see `attempts_of`."""
     try:
         yield Attempts(run, folders, stopped, progress)
     finally:
@@ -65,7 +113,7 @@ class Attempts:
     """Those of a run that are left, and the outcomes of the others."""
 
     def __init__(
-        self, run: Run, folders: OutFolders, stopped: threading.Event, progress: Progress
+        self, run: Run, folders: Folders, stopped: threading.Event, progress: Progress
     ) -> None:
         self._run = run
         self._folders = folders
@@ -116,6 +164,8 @@ class Attempts:
         start_failed = first and not turn.has_begun
         outcome = turn.outcome(seen)
         goes_on = _is_sound(seen) and outcome.ending in (Ending.COMPLETED, Ending.EXIT)
+        if goes_on and waiting and waiting[0].model != attempt.model:
+            goes_on = started.is_quiet()  # else it has forged its end, to run beside the next
         if not goes_on or self._stopped.is_set():
             started.end()
         if self._stopped.is_set():
@@ -128,7 +178,9 @@ class Attempts:
         return goes_on
 
     def _keep(self, name: str, outcome: RunOutcome, started: Started, seconds: float) -> None:
-        self._folders.take(name)
+        lost = self._folders.take(name)
+        if lost is not None:
+            outcome = RunOutcome(ending=Ending.INFRASTRUCTURE, message=lost)
         log = "".join(
             text if text.endswith("\n") or not text else f"{text}\n"
             for text in (started.log.text(), self._folders.printed(name))
@@ -147,12 +199,13 @@ _Seen = Ended | RunOutcome | None
 class _Turn:
     """One attempt's turn at what was started: its clock and its limits."""
 
-    def __init__(self, run: Run, folders: OutFolders, names: list[str], started: Started) -> None:
+    def __init__(self, run: Run, folders: Folders, names: list[str], started: Started) -> None:
         """Begin the turn of the first of `names`; the others are waiting."""
         self._limits = run.limits
         self._folders = folders
         self._name, *self._waiting = names
         self._started = started
+        self._space = folders.space()
         self._since = time.monotonic()
         self._printed_before = started.log.total_bytes
         self.seconds = 0.0
@@ -166,9 +219,13 @@ class _Turn:
         while True:
             # Asked before the looks at its folder, so that what was written until the end counts.
             running = self._started.runs(_POLL_SECONDS)
+            if not running:
+                self._folders.refresh()
             seen = self._folders.ended(self._name)
             self.has_begun |= seen is not None or self._folders.begun(self._name)
             self.seconds = time.monotonic() - self._since
+            if seen is None and running and self._space is not None and self._space.is_scarce():
+                return self._scarce(self._space)
             if seen is None and running and time.monotonic() >= next_look:
                 seen = stopped_run() if stopped.is_set() else self._broken()
                 next_look = time.monotonic() + _LOOK_SECONDS
@@ -182,6 +239,7 @@ class _Turn:
         if isinstance(seen, Ended) and _is_sound(seen):
             return self._too_much() or self._started.outcome(seen)
         died = self._started.end()
+        self._folders.refresh()
         too_much = self._too_much()
         if too_much is not None:
             return too_much
@@ -191,6 +249,21 @@ class _Turn:
         if untold and died.ending is Ending.OUT_OF_MEMORY:
             return died
         return self._started.outcome(seen)
+
+    def _scarce(self, space: FreeSpace) -> RunOutcome:
+        """End what was started, since nearly no space is left; tell who took it."""
+        self._started.end()
+        too_much = self._too_much()
+        if too_much is not None:
+            return too_much
+        if space.came_back():
+            message = f"took {space.taken()}, by files that it had deleted and kept open"
+            return RunOutcome(ending=Ending.OUTPUT_LIMIT, message=message)
+        message = (
+            f"nearly no space is left in {tempfile.gettempdir()}, where runs write:"
+            " free some, or name another place with TMPDIR"
+        )
+        return RunOutcome(ending=Ending.INFRASTRUCTURE, message=message)
 
     def _broken(self) -> RunOutcome | None:
         timeout = self._limits.timeout_seconds
@@ -203,10 +276,10 @@ class _Turn:
         printed = self._started.log.total_bytes - self._printed_before
         written = self._folders.written_bytes(self._waiting) + printed
         allowed = self._limits.output_bytes
-        if written < allowed:  # a file that the system cuts off has exactly this size
-            return None
-        message = f"wrote {written:,} bytes where {allowed:,} are allowed"
-        return RunOutcome(ending=Ending.OUTPUT_LIMIT, message=message)
+        message = self._folders.excess()
+        if written >= allowed:  # a file that the system cuts off has exactly this size
+            message = f"wrote {written:,} bytes where {allowed:,} are allowed"
+        return None if message is None else RunOutcome(ending=Ending.OUTPUT_LIMIT, message=message)
 
 
 def _is_sound(seen: _Seen) -> bool:

@@ -27,10 +27,17 @@ def choose_engine(wanted: str, options: Options = Options()) -> Chosen:  # noqa:
 
     Raises:
         NoEngineError: Docker was asked for and no daemon answers.
-        UsageError: something that only images have was asked of the venv engine.
+        UsageError: something that only images have was asked of the venv engine, or of mounted
+            environments.
     """
     if wanted == "venv":
         return Chosen(venv := _venv(options), venv.describe())
+    if options.bake == "never" and (options.pull or options.push):
+        asked = "--pull" if options.pull else "--push"
+        raise UsageError(
+            f"{asked} is about images, and with `--bake never` there are none"
+            "\n  Leave one of the two options out."
+        )
     docker = connect(options)
     if not isinstance(docker, str):
         why = " (chosen because a Docker daemon answers)" if wanted == "auto" else ""

@@ -13,7 +13,7 @@ from harness.environments.engine import RunOutcome
 from harness.observation import Ending
 from harness.untrusted import UntrustedFileError, open_regular
 
-__all__ = ["Ended", "outcome_of", "read_ended"]
+__all__ = ["Ended", "outcome_of", "parse_ended", "read_ended"]
 
 _MOST_BYTES = 4096
 
@@ -40,9 +40,19 @@ def read_ended(path: Path) -> Ended | None:
     """Return what the file says; None where there is none, or nothing of the kind."""
     try:
         with open_regular(path) as stream:
-            data = stream.read(_MOST_BYTES + 1)
+            return parse_ended(stream.read(_MOST_BYTES + 1))
+    except (OSError, UntrustedFileError):
+        return None
+
+
+def parse_ended(data: bytes) -> Ended | None:
+    """Return what the content of `ended.json` says; None where it is nothing of the kind.
+
+    A longer file is none, so that its first 4097 bytes are enough.
+    """
+    try:
         return Ended.model_validate_json(data) if len(data) <= _MOST_BYTES else None
-    except (OSError, UntrustedFileError, ValidationError):
+    except ValidationError:
         return None
 
 

@@ -9,6 +9,7 @@ from typing import Literal, Protocol
 from pydantic import Field
 
 from harness.cell import Cell, Flags, Platform, Value
+from harness.environments.keeping.kept import EVERYTHING, Inventory, Selection
 from harness.observation import Ending, EnvironmentFacts, Stage
 
 __all__ = [
@@ -87,6 +88,8 @@ class Environment(Value):
     build_seconds: float
     """0 where it was there already."""
     reused: bool
+    notes: tuple[str, ...] = ()
+    """What a reader of the results should know of how it was made."""
     log: str = Field(default="", repr=False)
 
 
@@ -178,5 +181,15 @@ class Engine(Protocol):
     def remove_leftovers(self) -> tuple[str, ...]:
         """Remove what harness processes that no longer live left running; say what it was."""
 
-    def clean(self) -> tuple[str, ...]:
-        """Remove every environment and cache this engine made, nothing else; say what it was."""
+    def dropped(self) -> frozenset[str]:
+        """Return the locations of environments that were removed, once released, for others."""
+
+    def inventory(self) -> Inventory:
+        """Return every environment and cache this engine keeps, with sizes and uses.
+
+        Raises:
+            NoEngineError: it cannot be listed.
+        """
+
+    def clean(self, which: Selection = EVERYTHING) -> tuple[str, ...]:
+        """Remove environments and caches this engine made, nothing else; say what it was."""

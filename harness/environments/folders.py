@@ -8,15 +8,18 @@ import shutil
 import stat
 import tempfile
 import threading
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.environments.owner import LABEL, is_orphan, owner
+from harness.sizes import shown_size
 
 __all__ = [
     "abandoned_folders",
     "locked",
+    "locked_at_once",
     "private_folder",
     "remove_folder",
     "remove_tree",
@@ -74,6 +77,19 @@ def locked(path: Path, give_up: threading.Event) -> Iterator[bool]:
         yield False
 
 
+@contextmanager
+def locked_at_once(path: Path) -> Iterator[bool]:
+    """Hold the lock file `path`, as `locked` does, or yield False where somebody else has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
 def tree_bytes(folder: Path) -> int:
     """Return the bytes of the files below `folder`; links are neither followed nor counted twice.
 
@@ -103,11 +119,34 @@ def unlock(path: Path) -> None:
 
 
 def remove_tree(folder: Path) -> None:
-    """Remove `folder` with all that a run may have made in it, as far as this user can."""
-    for parent, names, _ in os.walk(folder):
-        for name in names:
-            unlock(Path(parent, name))
-    shutil.rmtree(folder, ignore_errors=True)
+    """Remove `folder` with all that a run may have made in it, as far as this user can.
+
+    However deep it is, no path gets longer and nothing is called more often: folders are moved to
+    the top before they are looked into.
+    """
+    left = [folder]
+    while left:
+        inner = left.pop()
+        unlock(inner)
+        with suppress(OSError), os.scandir(inner) as entries:
+            for entry in entries:
+                with suppress(OSError):
+                    if not entry.is_dir(follow_symlinks=False):
+                        Path(entry.path).unlink()
+                    elif inner == folder:
+                        left.append(Path(entry.path))
+                    else:
+                        left.append(_moved_to(folder, Path(entry.path)))
+        if inner != folder:
+            with suppress(OSError):
+                inner.rmdir()
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def _moved_to(folder: Path, inner: Path) -> Path:
+    unlock(inner)  # who may not write in a folder may not move it
+    return inner.rename(folder / f".{uuid.uuid4().hex}")
 
 
 def remove_folder(folder: Path) -> str | None:
@@ -119,4 +158,4 @@ def remove_folder(folder: Path) -> str | None:
         shutil.rmtree(folder)
     except OSError as error:
         return f"could not remove {folder}: {error.strerror}"
-    return f"removed {folder} ({size:,} bytes)"
+    return f"removed {folder} ({shown_size(size)})"

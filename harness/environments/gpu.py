@@ -1,15 +1,17 @@
-"""Whether this machine has an NVIDIA GPU that its driver can use."""
+"""Whether there is an NVIDIA GPU that runs can use: on this machine, or on a Docker daemon's."""
 
 from __future__ import annotations
 
 import functools
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from harness.environments.engine import CellFailure
 from harness.environments.process import run_program
 from harness.observation import Ending, Stage
 
-__all__ = ["gpu_names", "no_gpu"]
+__all__ = ["gives_gpus", "gpu_names", "no_gpu"]
 
 _DRIVER = Path("/proc/driver/nvidia")
 _SECONDS = 60.0
@@ -36,6 +38,18 @@ def gpu_names(driver: Path = _DRIVER) -> tuple[str, ...]:
     if completed.status != 0:
         return ()
     return tuple(line.strip() for line in completed.stdout.splitlines() if line.strip())
+
+
+def gives_gpus(info: Mapping[str, Any]) -> bool:
+    """Tell whether a Docker daemon can give containers NVIDIA GPUs, by its own `info`.
+
+    It says so by NVIDIA's runtime, or by devices found through CDI
+    (https://docs.docker.com/reference/api/engine/, `SystemInfo`: `Runtimes`, since 28.2
+    `DiscoveredDevices`). Whether there is a GPU behind the runtime it does not say.
+    """
+    devices = info.get("DiscoveredDevices") or ()
+    found = any(str(device.get("ID", "")).startswith("nvidia.com/gpu") for device in devices)
+    return found or "nvidia" in (info.get("Runtimes") or {})
 
 
 def no_gpu() -> CellFailure:

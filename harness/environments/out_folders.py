@@ -9,8 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from harness.environments.ended import Ended, read_ended
-from harness.environments.folders import remove_tree, tree_bytes, unlock
+from harness.environments.folders import remove_tree, unlock
 from harness.environments.log import bounded_text
+from harness.environments.written import FreeSpace, Written, measure
 from harness.untrusted import UntrustedFileError, open_regular
 
 __all__ = ["OutFolders"]
@@ -37,6 +38,7 @@ class OutFolders:
         self._mode = 0o777 if foreign else 0o700
         self._made: dict[str, tuple[int, int]] = {}
         self._taken: set[str] = set()
+        self._seen = Written()
         self._aside = Path(tempfile.mkdtemp(prefix=f".{out.name}-", dir=out.parent))
         out.chmod(0o755)  # a run that is another user makes nothing beside its folders
 
@@ -47,6 +49,9 @@ class OutFolders:
         folder.mkdir()
         folder.chmod(self._mode)
         self._made[name] = _identity(folder)
+
+    def refresh(self) -> None:
+        """Do nothing: every answer is by a look of its own."""
 
     def begun(self, name: str) -> bool:
         """Tell whether the probe's parent has started the attempt: then there is a log.
@@ -66,7 +71,16 @@ class OutFolders:
         Everything counts but the reports that the parent has made for those that are `waiting`.
         """
         reports = (self._out / name / "report.json" for name in waiting)
-        return tree_bytes(self._out) - sum(min(_size(path), _REPORT_BYTES) for path in reports)
+        self._seen = measure(self._out)
+        return self._seen.size - sum(min(_size(path), _REPORT_BYTES) for path in reports)
+
+    def excess(self) -> str | None:
+        """Return what there was too much of, beside bytes, when those were counted."""
+        return self._seen.excess
+
+    def space(self) -> FreeSpace:
+        """Begin to watch what is free where runs write."""
+        return FreeSpace(self._out)
 
     def take(self, name: str) -> None:
         """Move the folder of an attempt that has ended out of reach."""

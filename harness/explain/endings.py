@@ -9,7 +9,10 @@ from harness.observation import Ending, Failure, Observation, Stage
 from harness.text import one_line
 from harness.verdict import Reason
 
-__all__ = ["by_ending", "by_signal"]
+__all__ = ["NO_GPU", "by_ending", "by_signal"]
+
+NO_GPU = "Run it on a machine with an NVIDIA GPU and its driver."
+"""What to do about a cell that only lacks a GPU."""
 
 _KERAS_3 = 3
 
@@ -65,6 +68,7 @@ def _by_harness(observation: Observation) -> Reason | None:
             return Reason(
                 code=_kebab(observation.failure) or "skipped",
                 message=_said(observation, "this machine lacks what it needs"),
+                remedy=_skipped_remedy(observation.failure),
             )
     return None
 
@@ -108,6 +112,12 @@ def _timeout_remedy(observation: Observation) -> str:
             "TensorFlow 2.15 or older, or the SavedModel. Else raise limits.timeout in matrix.yaml."
         )
     return "Raise limits.timeout in matrix.yaml."
+
+
+def _skipped_remedy(failure: Failure | None) -> str:
+    if failure is None or failure.type != "NoGPU":
+        return ""
+    return f"{NO_GPU} With --check-cuda its libraries are checked without one."
 
 
 def _kebab(failure: Failure | None) -> str:

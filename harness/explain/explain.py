@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from harness.explain.endings import by_ending, by_signal
+from harness.explain.endings import NO_GPU, by_ending, by_signal
 from harness.explain.evidence import evidence, headed, innermost
 from harness.explain.signatures import Found, find
 from harness.explain.unrun import checked_without_running
+from harness.judge.cuda import cuda_trouble, seen_of_cuda
 from harness.judge.seen import Seen
 from harness.observation import Ending, Observation, Stage
+from harness.text import one_line
 from harness.verdict import Judgement, LoaderJudgement, Reason, Verdict
 
 __all__ = ["explain", "explain_all"]
@@ -64,6 +66,8 @@ def explain(observation: Observation, log: str = "") -> Reason:
     The ending goes before the error's text, that before what was printed. The code is
     `unclassified` where no record explains it; the evidence is what was seen, in a few lines.
     """
+    if observation.ending is Ending.SKIPPED and observation.cuda is not None:
+        return _checked(observation)
     seen = evidence(observation.failure, log, observation.restored)
     if observation.ending is Ending.SKIPPED:
         seen = "\n".join(filter(None, (seen, checked_without_running(observation))))
@@ -72,6 +76,25 @@ def explain(observation: Observation, log: str = "") -> Reason:
         found = _find(observation, log)
         reason = found.reason(seen) if found is not None else _unexplained(observation, seen)
     return reason.model_copy(update={"evidence": seen})
+
+
+def _checked(observation: Observation) -> Reason:
+    """Return what looking at CUDA's libraries came to, for want of a GPU."""
+    seen = "\n".join(seen_of_cuda(observation))
+    trouble = cuda_trouble(observation)
+    if trouble is None:
+        looked = observation.cuda is not None and observation.cuda.libraries
+        fit = "are there and fit" if looked else "could not be looked at one by one"
+        return Reason(
+            code="no-gpu",
+            message=f"no NVIDIA GPU here; the CUDA libraries it needs {fit}",
+            evidence=seen,
+            remedy=NO_GPU,
+        )
+    found = find(trouble.text, trouble.stage)
+    if found is not None:
+        return found.reason(seen)
+    return Reason(code="unclassified", message=one_line(trouble.text), evidence=seen)
 
 
 def _find(observation: Observation, log: str) -> Found | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from packaging.utils import canonicalize_name
 
 from harness.cell import Cell, Device
+from harness.judge.cuda import cuda_trouble
 from harness.judge.versions import same, same_minor, version
-from harness.observation import Observation
+from harness.observation import Observation, Stage
 from harness.text import one_line
 
-__all__ = ["mislabels"]
+__all__ = ["mislabels", "not_as_locked"]
 
 
 def mislabels(cell: Cell, observation: Observation) -> tuple[str, ...]:
@@ -26,6 +27,18 @@ def mislabels(cell: Cell, observation: Observation) -> tuple[str, ...]:
         *_device(cell, observation),
         *_packages(observation),
     )
+
+
+def not_as_locked(observation: Observation) -> tuple[str, ...]:
+    """Return, a sentence each, in what an environment is not what its lock says.
+
+    Of one that was looked at when it was made, and in which therefore nothing was run; empty for
+    every other end.
+    """
+    failure = observation.failure
+    if observation.stage is not Stage.BUILD or failure is None or failure.type != "NotAsLocked":
+        return ()
+    return tuple(_shown(line, 300) for line in failure.message.splitlines() if line)
 
 
 def _tensorflow(cell: Cell, observation: Observation) -> tuple[str, ...]:
@@ -64,7 +77,23 @@ def _device(cell: Cell, observation: Observation) -> tuple[str, ...]:
     on_gpu = seen.upper().startswith("GPU")
     if on_gpu == (cell.device is Device.CUDA):
         return ()
-    return (f"the outputs were computed on {_shown(seen)}, the cell says {cell.device.value}",)
+    said = f"the outputs were computed on {_shown(seen)}, the cell says {cell.device.value}"
+    return (f"{said}{_why_no_gpu(observation) if cell.device is Device.CUDA else ''}",)
+
+
+def _why_no_gpu(observation: Observation) -> str:
+    """Return why TensorFlow fell back on the CPU, as far as what was seen of CUDA tells."""
+    cuda = observation.cuda
+    if cuda is None:
+        return ""
+    trouble = cuda_trouble(observation)
+    if trouble is not None:
+        return f": {one_line(trouble.text, 200)}"
+    if cuda.driver is None:
+        return ": the driver's library is not there"
+    if not cuda.gpus:
+        return ": all libraries are there, but TensorFlow sees no GPU"
+    return f": it was not used, though there is {_shown(cuda.gpus[0])}"
 
 
 def _packages(observation: Observation) -> tuple[str, ...]:
@@ -81,5 +110,5 @@ def _packages(observation: Observation) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _shown(text: str) -> str:
-    return one_line(text, 80)
+def _shown(text: str, limit: int = 80) -> str:
+    return one_line(text, limit)

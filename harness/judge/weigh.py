@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 
 from harness.cell import Cell
 from harness.judge.compare import WITHOUT_DISTANCE, compare
+from harness.judge.cuda import cuda_trouble
 from harness.judge.matching import NamedOtherwiseError, matched
 from harness.judge.noise import Noise, floor, larger, noise
 from harness.judge.scores import scores
 from harness.judge.seen import Arrays, Seen
-from harness.judge.truth import mislabels
+from harness.judge.truth import mislabels, not_as_locked
 from harness.judge.words import by, why_diverged, why_nondeterministic
 from harness.model.model import Tolerance
 from harness.observation import Ending, Observation
@@ -81,7 +82,7 @@ def weigh(
     what `preprocess.py` has to do with a divergence is not told yet.
     """
     if observation.ending is not Ending.COMPLETED:
-        return Judgement(cell=cell.id, verdict=_ENDED[observation.ending], stage=observation.stage)
+        return _ended(cell, observation)
     refused = _refused(cell, observation, yardstick)
     if refused is not None:
         return refused
@@ -101,6 +102,22 @@ def weigh(
         scores=found.scores,
         deterministic=observation.deterministic,
     )
+
+
+def _ended(cell: Cell, observation: Observation) -> Judgement:
+    """Return the judgement of a run that did not complete.
+
+    A CUDA cell whose libraries do not fit fails, whether or not there is a GPU here. Where the
+    environment is not what its lock says, nothing was run in it.
+    """
+    lies = not_as_locked(observation)
+    if lies:
+        return _mislabelled(cell, observation, lies)
+    if observation.ending is Ending.SKIPPED:
+        trouble = cuda_trouble(observation)
+        if trouble is not None:
+            return Judgement(cell=cell.id, verdict=Verdict.FAILED, stage=trouble.stage)
+    return Judgement(cell=cell.id, verdict=_ENDED[observation.ending], stage=observation.stage)
 
 
 def measured(
@@ -167,19 +184,23 @@ def _refused(cell: Cell, observation: Observation, yardstick: Yardstick) -> Judg
     """Return the judgement of a run whose outputs are not looked at; None where they are."""
     lies = mislabels(cell, observation)
     if lies:
-        more = f" (and {len(lies) - 1} more)" if len(lies) > 1 else ""
-        return Judgement(
-            cell=cell.id,
-            verdict=Verdict.MISLABELLED,
-            reason=Reason(code="mislabelled", message=lies[0] + more, evidence="\n".join(lies)),
-            deterministic=observation.deterministic,
-        )
+        return _mislabelled(cell, observation, lies)
     if yardstick.outputs is None:
         return unknown(cell.id, "no-reference", "there is nothing to compare it with")
     if not _fed_alike(observation, yardstick):
         message = "it was fed other inputs than the reference, so its outputs cannot be compared"
         return unknown(cell.id, "inputs-differ", message)
     return None
+
+
+def _mislabelled(cell: Cell, observation: Observation, lies: tuple[str, ...]) -> Judgement:
+    more = f" (and {len(lies) - 1} more)" if len(lies) > 1 else ""
+    return Judgement(
+        cell=cell.id,
+        verdict=Verdict.MISLABELLED,
+        reason=Reason(code="mislabelled", message=lies[0] + more, evidence="\n".join(lies)),
+        deterministic=observation.deterministic,
+    )
 
 
 def _fed_alike(observation: Observation, yardstick: Yardstick) -> bool:

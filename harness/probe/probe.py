@@ -101,7 +101,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 if HERE not in sys.path:
     sys.path.insert(0, HERE)
 
-from probing.parent import run_all, run_here  # noqa: E402
+from probing.guard import guard  # noqa: E402
+from probing.parent import oom_kills, run_all, run_here  # noqa: E402
 
 
 def main(arguments=None):
@@ -120,6 +121,7 @@ def main(arguments=None):
 if __name__ == "__main__":
     faulthandler.enable()
     sys.path.remove(HERE)  # a model's code must not find the probe's modules under their names
+    guard(oom_kills)
     status = main()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Literal
 
 from harness.judge.seen import Seen
@@ -36,17 +36,22 @@ def build_table(
     judgements: Sequence[Judgement],
     reference: Reference,
     recommendation: tuple[str | None, str],
+    dropped: Collection[str] = (),
 ) -> Table:
     """Return the table of a sweep: one row for each cell of the plan, in the plan's order.
 
     Every cell has a judgement; `seen` lacks the cells that never ran. `recommendation` is the id
-    of the cell to deploy, or None, and why.
+    of the cell to deploy, or None, and why. `dropped` are tags of images that are gone again.
     """
     judged = {judgement.cell: judgement for judgement in judgements}
-    rows = tuple(_row(planned, judged[planned.cell.id], seen) for planned in plan.cells)
+    rows = tuple(
+        _marked(_row(planned, judged[planned.cell.id], seen), dropped) for planned in plan.cells
+    )
     chosen, why = recommendation
-    tags = {row.id: row.image.tag for row in rows if row.image is not None}
-    image = tags.get(chosen) if chosen is not None else None
+    row = next((row for row in rows if row.id == chosen), None)
+    image = None if row is None or row.image is None else row.image.pushed or row.image.tag
+    if row is not None and row.dropped:
+        why += f"; its image was dropped to make room (--disk): --only {row.id} makes it again"
     return Table(
         model=ModelRow(
             name=model.name, digest=model.digest, format=model.format, wrote=_wrote(model)
@@ -61,6 +66,11 @@ def build_table(
         excluded=tuple(ExcludedRow(id=cell.id, reason=reason) for cell, reason in plan.excluded),
         notes=(*model.notes, *plan.notes),
     )
+
+
+def _marked(row: CellRow, dropped: Collection[str]) -> CellRow:
+    gone = row.image is not None and row.image.tag in dropped
+    return row.model_copy(update={"dropped": True}) if gone else row
 
 
 def _wrote(model: Model) -> str | None:
@@ -137,6 +147,7 @@ def _with_observation(row: CellRow, seen: Observation) -> CellRow:
             "actual": ActualRow(
                 **actual, distribution=made.distribution if made is not None else None
             ),
+            "cuda": seen.cuda,
             "seconds": seen.seconds,
             "cached": seen.cached,
             "observed": seen.observed,

@@ -92,6 +92,19 @@ def _seconds(*values: float | None) -> str:
     return f"{sum(known):.1f}" if known else NONE
 
 
+def _device(cell: CellRow) -> str:
+    """Show the device where it is more than the CPU that every machine has."""
+    device = cell.actual.device
+    return NONE if device is None or device == "CPU" else flat(device)
+
+
+def _cudnn(cell: CellRow) -> str:
+    """Show the cuDNN that TensorFlow wants and, where it was seen, the one there: `8 (8.9.4)`."""
+    libraries = cell.cuda.libraries if cell.cuda is not None else ()
+    there = [one.version for one in libraries if one.name.startswith("libcudnn.") and one.version]
+    return _text(cell.actual.cudnn) + (f" ({flat(there[0])})" if there else "")
+
+
 def _run_seconds(cell: CellRow) -> str:
     taken = cell.seconds
     return _seconds(taken.import_, taken.preprocess, taken.load, taken.infer)
@@ -127,7 +140,8 @@ _DETAILS: tuple[Column[CellRow], ...] = (
     Column("numpy", lambda cell: _text(cell.actual.numpy)),
     Column("keras", lambda cell: _text(cell.actual.keras)),
     Column("cuda", lambda cell: _text(cell.actual.cuda)),
-    Column("cudnn", lambda cell: _text(cell.actual.cudnn)),
+    Column("cudnn", _cudnn),
+    Column("device", _device, shared=True),
     Column("run s", _run_seconds, "right"),
     Column("build s", lambda cell: _seconds(cell.seconds.build), "right"),
     Column("max rel", _max_rel, "right"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 from harness.plan.plan import IndexState
-from harness.report.table import ModelRow, Table
-from harness.report.words import flat
+from harness.report.table import CellRow, ModelRow, Table
+from harness.report.words import flat, plural
 
 __all__ = ["head", "index_words"]
 
@@ -16,6 +18,7 @@ def head(table: Table) -> tuple[tuple[str, str], ...]:
         ("Model", _model(table.model)),
         ("Reference", _reference(table)),
         ("Index", index_words(table.index)),
+        *(("Registry", text) for text in _registry(table.cells)),
         *(("Note", flat(note)) for note in table.notes),
     )
 
@@ -31,6 +34,19 @@ def index_words(index: IndexState) -> str:
 def _engine(table: Table) -> str:
     # The label says what it is; the description says it too, as it also stands alone.
     return flat(table.engine_description).replace(f"{table.engine} engine:", f"{table.engine}:", 1)
+
+
+def _registry(cells: Sequence[CellRow]) -> Iterator[str]:
+    """Say that a registry has images, and where it stands by which digests."""
+    images = [cell.image for cell in cells if cell.image is not None]
+    pushed = {image.pushed for image in images if image.pushed is not None}
+    if pushed:
+        places = sorted({reference.partition("@")[0] for reference in pushed})
+        count = len({image.digest for image in images})
+        yield flat(
+            f"has {len(pushed)} of {plural(count, 'image')}, as {', '.join(places)};"
+            " digests in table.json"
+        )
 
 
 def _model(model: ModelRow) -> str:

@@ -12,6 +12,7 @@ from harness.report.inspection_words import beginning, number, some
 from harness.report.layout import Column, fit, wrapped
 from harness.report.words import flat, plural
 from harness.sizes import shown_size
+from harness.text import harmless_json
 
 __all__ = ["render_inspection", "render_inspection_json"]
 
@@ -53,7 +54,7 @@ def render_inspection_json(inspection: Inspection) -> str:
     record = json.loads(inspection.model_dump_json())
     first = ("schema", "name", "path", "prefix", "format", "why", "digest", "writer")
     ordered = {key: record[key] for key in first} | record
-    return json.dumps(ordered, indent=2, ensure_ascii=False) + "\n"
+    return harmless_json(json.dumps(ordered, indent=2, ensure_ascii=False)) + "\n"
 
 
 def _pairs(rows: Iterable[Row], width: int) -> list[str]:

@@ -12,7 +12,7 @@ from harness.report.head import head
 from harness.report.layout import Column, with_values
 from harness.report.legend import legend
 from harness.report.table import CellRow, Table
-from harness.report.words import counts, deploy, flat, moved, names, shared, why
+from harness.report.words import counts, deploy, disk, flat, moved, names, shared, why
 from harness.verdict import Verdict
 
 __all__ = ["render_markdown"]
@@ -33,7 +33,7 @@ def render_markdown(table: Table) -> str:
         f"# {_escaped(flat(table.model.name))}",
         f"**{_escaped(deploy(table))}**",
         *(_escaped(line) for line in why(table)),
-        "  \n".join(map(_escaped, (counts(table), *moved(table)))),
+        "  \n".join(map(_escaped, (counts(table), *moved(table), *disk(table)))),
         _list(f"**{label}**: {_escaped(text)}" for label, text in head(table)),
         _cells(table),
         _lines("Further loaders", loader_lines(table.cells)),

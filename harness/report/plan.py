@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.cell import Device
+from harness.environments.keeping.uses import EXPECTED_BYTES
 from harness.environments.resolver import cut_off
 from harness.plan.plan import Plan, PlannedCell
 from harness.report.head import index_words
@@ -14,11 +15,9 @@ from harness.report.words import flat, plural
 
 __all__ = ["render_plan"]
 
-# GB of wheels and of the environment made from them, measured on Linux x86_64 in November 2026:
-# CPU environments of TensorFlow 2.4.4 to 2.21.0 download 0.18 to 0.34 and take 0.65 to 1.45;
-# `tensorflow[and-cuda]` 2.14 to 2.21 download 2.4 to 3.5, and 2.16.2 takes 4.7.
+# GB of wheels, measured on Linux x86_64 in November 2026: CPU environments of TensorFlow 2.4.4 to
+# 2.21.0 download 0.18 to 0.34; `tensorflow[and-cuda]` 2.14 to 2.21 download 2.4 to 3.5.
 _DOWNLOAD_GB = {Device.CPU: 0.3, Device.CUDA: 2.8}
-_DISK_GB = {Device.CPU: 1.1, Device.CUDA: 4.7}
 
 
 def render_plan(plan: Plan, *, width: int) -> str:
@@ -72,7 +71,7 @@ def _cost(cells: Sequence[PlannedCell]) -> str:
     runnable = [planned.cell for planned in cells if planned.unavailable is None]
     devices = {cell.environment_id: cell.device for cell in runnable}
     download = sum(_DOWNLOAD_GB[device] for device in devices.values())
-    disk = sum(_DISK_GB[device] for device in devices.values())
+    disk = sum(EXPECTED_BYTES[device] for device in devices.values()) / 1e9
     return (
         f"{plural(len(cells), 'cell')}, {len(runnable)} to run in"
         f" {plural(len(devices), 'environment')}: about {download:.1f} GB to download and"

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from harness.cell import Device, Resolution, Value
 from harness.model.model import Format
-from harness.observation import SCHEMA, Base, Image, Seconds, Stage
+from harness.observation import SCHEMA, Base, Cuda, Image, Seconds, Stage
 from harness.plan.plan import IndexState
 from harness.verdict import (
     Divergence,
@@ -127,6 +127,8 @@ class CellRow(Value):
     """Every loader that was used, the first one first; empty where nothing ran."""
     remedies: tuple[RemedyRow, ...] = ()
     actual: ActualRow = ActualRow()
+    cuda: Cuda | None = None
+    """What there is of CUDA, for a CUDA cell; None where it was not seen."""
     seconds: Seconds = Seconds()
     warnings: tuple[str, ...] = ()
     """What was noticed beside the verdict, by any loader."""
@@ -138,6 +140,8 @@ class CellRow(Value):
     """Digest of the lock. None, as the rest: no environment was made."""
     image: Image | None = None
     """None for the venv engine too."""
+    dropped: bool = False
+    """Whether the image was removed again, once done with, to make room for others (`--disk`)."""
     base: Base | None = None
     builder: str | None = None
 
@@ -155,7 +159,7 @@ class Recommendation(Value):
     cell: str | None
     """None where no cell qualifies."""
     image: str | None
-    """Tag of the cell's image; None where there is no image."""
+    """By which a registry has the cell's image, else its tag; None where there is no image."""
     why: str
 
 

@@ -12,7 +12,7 @@ from harness.report.head import head
 from harness.report.layout import Column, fit, with_values, wrapped
 from harness.report.legend import legend
 from harness.report.table import CellRow, Table
-from harness.report.words import counts, deploy, flat, moved, names, shared, why
+from harness.report.words import counts, deploy, disk, flat, moved, names, shared, why
 from harness.verdict import Verdict
 
 __all__ = ["remark_block", "render_terminal"]
@@ -123,5 +123,6 @@ def _finding(finding: Finding, width: int) -> str:
 
 
 def _end(table: Table, width: int) -> str:
-    above = [wrapped(line, width) for line in (counts(table), *moved(table), *why(table))]
+    said = (counts(table), *moved(table), *disk(table), *why(table))
+    above = [wrapped(line, width) for line in said]
     return "\n".join((*above, deploy(table)))

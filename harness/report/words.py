@@ -11,6 +11,7 @@ from packaging.version import Version
 from harness.observation import Image, Stage
 from harness.report.layout import NONE
 from harness.report.table import CellRow, Table
+from harness.sizes import shown_size
 from harness.text import printable
 from harness.verdict import Verdict
 
@@ -18,6 +19,7 @@ __all__ = [
     "UNSTABLE",
     "counts",
     "deploy",
+    "disk",
     "flat",
     "lines",
     "moved",
@@ -182,12 +184,37 @@ def deploy(table: Table) -> str:
     chosen = table.recommendation.cell
     if chosen is None:
         return f"Deploy none of these: {flat(table.recommendation.why)}"
-    images = [cell.image for cell in table.cells if cell.id == chosen and cell.image is not None]
-    if images:
-        return f"Deploy {chosen}, image {_image(images[0])}"
-    return f"Deploy {chosen} (no image: --engine docker makes one)"
+    for cell in table.cells:
+        if cell.id == chosen and cell.image is not None:
+            gone = ", which was dropped and is to be made again" if cell.dropped else ""
+            return f"Deploy {chosen}, image {_image(cell.image)}{gone}"
+    mounted = any(cell.id == chosen and cell.builder == "mounted" for cell in table.cells)
+    makes = "it was mounted; --bake always" if mounted else "--engine docker"
+    return f"Deploy {chosen} (no image: {makes} makes one)"
+
+
+def disk(table: Table) -> tuple[str, ...]:
+    """Return a sentence on what the images take together; none where that is not known."""
+    images = {
+        cell.image.digest: cell
+        for cell in table.cells
+        if cell.image is not None and cell.image.size_bytes is not None
+    }
+    sizes = [(cell.image, cell.base) for cell in images.values()]
+    own = sum((image.size_bytes or 0) - (image.base_bytes or 0) for image, _ in sizes if image)
+    bases = {
+        base.reference if base else "": image.base_bytes or 0 for image, base in sizes if image
+    }
+    if not images:
+        return ()
+    gone = sum(cell.dropped for cell in images.values())
+    return (
+        f"{plural(len(images), 'image')}, {shown_size(own + sum(bases.values()))} on disk"
+        f" (shared layers counted once){f', {gone} of them dropped since' if gone else ''}",
+    )
 
 
 def _image(image: Image) -> str:
     algorithm, _, digest = image.digest.rpartition(":")
-    return flat(f"{image.tag} ({algorithm or 'sha256'}:{digest[:12]})")
+    here = f"{image.tag} ({algorithm or 'sha256'}:{digest[:12]})"
+    return flat(here if image.pushed is None else f"{image.pushed}, here {here}")

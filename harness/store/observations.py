@@ -13,6 +13,7 @@ from harness.files import write_atomically
 from harness.observation import Ending, Observation
 from harness.store.layout import CellFolder, writing
 from harness.store.untrusted import take_untrusted
+from harness.text import harmless_json, printable
 
 __all__ = [
     "Arrays",
@@ -20,6 +21,7 @@ __all__ = [
     "forget_further",
     "load_log",
     "load_observation",
+    "rewrite",
     "save_observation",
     "take_over",
 ]
@@ -51,7 +53,7 @@ def save_observation(
     with writing(folder.path):
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.observation.unlink(missing_ok=True)
-        write_atomically(folder.log, log)
+        write_atomically(folder.log, printable(log))
         if lock is not None:
             write_atomically(folder.lock, lock)
         for written, kept in (
@@ -62,7 +64,12 @@ def save_observation(
             kept.unlink(missing_ok=True)
             if written is not None:
                 take_untrusted(written, kept)
-        write_atomically(folder.observation, observation.model_dump_json(indent=1) + "\n")
+        _write(folder, observation)
+
+
+def _write(folder: CellFolder, observation: Observation) -> None:
+    text = harmless_json(observation.model_dump_json(indent=1))
+    write_atomically(folder.observation, f"{text}\n")
 
 
 def take_over(source: CellFolder, observation: Observation, target: CellFolder) -> Observation:
@@ -81,8 +88,15 @@ def take_over(source: CellFolder, observation: Observation, target: CellFolder) 
             here.unlink(missing_ok=True)
             if earlier.is_file():
                 _take(earlier, here)
-        write_atomically(target.observation, cached.model_dump_json(indent=1) + "\n")
+        _write(target, cached)
     return cached
+
+
+def rewrite(folder: CellFolder, observation: Observation) -> Observation:
+    """Write an observation whose files are there and stay as they are; return it."""
+    with writing(folder.path):
+        _write(folder, observation)
+    return observation
 
 
 def forget(folder: CellFolder) -> None:

@@ -67,4 +67,7 @@ class SweepRecord(Value):
     """Whose inputs the cells whose own differ were run on once more: a cell's, or those of
     `inputs.npz`; None where none were."""
 
+    dropped: tuple[str, ...] = ()
+    """Tags of images that were removed again, once done with, to make room for others."""
+
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)

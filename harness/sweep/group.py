@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from datetime import UTC, datetime
 
 from harness.environments.engine import CellFailure, Environment, Lock
+from harness.environments.keeping.uses import Use, Uses
 from harness.sweep.keep import keep_failure, keep_task
 from harness.sweep.outcome import said_of
 from harness.sweep.readings import TaskState, state_of
@@ -27,6 +29,8 @@ def run_group(sweep: Sweep, tasks: Sequence[Task]) -> None:
     say("resolving")
     lock = sweep.engine.lock(tasks[0].cell, tasks[0].model.requirements, say)
     made = lock if isinstance(lock, CellFailure) else sweep.engine.build(tasks[0].cell, lock, say)
+    if isinstance(made, Environment):
+        _note_use(sweep, tasks, made)
     try:
         for together in cells:
             if isinstance(lock, CellFailure):
@@ -38,6 +42,21 @@ def run_group(sweep: Sweep, tasks: Sequence[Task]) -> None:
     finally:
         if isinstance(made, Environment):
             sweep.engine.release(made)
+
+
+def _note_use(sweep: Sweep, tasks: Sequence[Task], made: Environment) -> None:
+    """Note, for who cleans up, which sweeps used the environment: once for each of them."""
+    uses = Uses(sweep.engine.name)
+    for swept in {task.swept.folder.path: task.swept for task in tasks}.values():
+        uses.note(
+            Use(
+                place=made.location,
+                cell=tasks[0].cell.environment_id,
+                model=swept.model.name,
+                sweep=swept.folder.id,
+                at=datetime.now(UTC),
+            )
+        )
 
 
 def _do_cell(sweep: Sweep, tasks: Sequence[Task], lock: Lock, made: Environment) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from harness.environments.engine import CellFailure, Lock
+from harness.environments.engine import CellFailure, Environment, Lock
 from harness.model.loaders import loaders
 from harness.observation import Ending, Observation
-from harness.store.observations import forget_further, save_observation, take_over
+from harness.store.observations import forget_further, rewrite, save_observation, take_over
 from harness.store.results import keep_inputs
 from harness.sweep.observe import Asked, observe_failure, observe_run
 from harness.sweep.readings import Earlier, Reading, TaskState
@@ -66,14 +66,33 @@ def keep_task(
 
 def _take(reading: Reading, earlier: Earlier) -> Observation:
     source, observation = earlier
+    observation = _as_of_now(observation, reading.asked.environment)
     sweep = reading.task.swept.folder
     here = reading.place(sweep)
     if source == here:
-        return observation
+        return observation if observation == earlier[1] else rewrite(here, observation)
     generated = reading.asked.inputs == "generated"
     if reading.is_first and generated and source.sweep.inputs.exists():
         keep_inputs(sweep, source.sweep.inputs)
     return take_over(source, observation, here)
+
+
+def _as_of_now(observation: Observation, made: Environment | None) -> Observation:
+    """Return an earlier observation with what has become of its environment's image since."""
+    facts = observation.environment
+    if facts is None or facts.image is None or made is None or made.facts.image is None:
+        return observation
+    now = made.facts.image
+    notes = tuple(note for note in made.notes if note not in observation.warnings)
+    # The image that was run then may have been built again: the registry has another then.
+    pushed = now.pushed if now.digest == facts.image.digest else None
+    image = facts.image.model_copy(update={"pushed": pushed or facts.image.pushed})
+    return observation.model_copy(
+        update={
+            "environment": facts.model_copy(update={"image": image}),
+            "warnings": (*observation.warnings, *notes),
+        }
+    )
 
 
 def _save(reading: Reading, ended: Ended) -> Observation:

@@ -47,6 +47,8 @@ class Asked:
     lock: Lock | None = None
     environment: Environment | None = None
     inputs: Inputs = "generated"
+    checked: bool = False
+    """Whether CUDA's libraries are looked at and nothing is run, for want of a GPU."""
     output_bytes: int = 0
 
 
@@ -60,12 +62,13 @@ class Observed(NamedTuple):
 
 def observe_failure(asked: Asked, failure: CellFailure) -> Observation:
     """Return the observation of a cell that ended before its probe could start."""
-    return _observation(
+    observed = _observation(
         asked,
         ending=failure.ending,
         stage=failure.stage,
         failure=Failure(type=failure.type, message=failure.message[-60_000:]),
     )
+    return observed.model_copy(update={"packages": failure.packages})
 
 
 def observe_run(asked: Asked, outcome: RunOutcome, out: Path) -> Observed:
@@ -76,12 +79,14 @@ def observe_run(asked: Asked, outcome: RunOutcome, out: Path) -> Observed:
     report = read_report(out, asked.loader)
     if isinstance(report, Unreadable):
         return _bare(_without_report(asked, outcome, report))
-    if report.completed:
+    if report.completed and not asked.checked:
         return _completed(asked, outcome, report, out)
     ending = outcome.ending
     if ending in (Ending.COMPLETED, Ending.EXIT):
         ending = Ending.EXIT if report.failure is None else Ending.EXCEPTION
     failure = report.failure
+    if asked.checked and ending is Ending.EXCEPTION and _is_checked(report):
+        ending = Ending.SKIPPED
     if failure is None and outcome.message:
         failure = Failure(type="", message=outcome.message)
     return _bare(
@@ -94,6 +99,11 @@ def observe_run(asked: Asked, outcome: RunOutcome, out: Path) -> Observed:
             report=report,
         )
     )
+
+
+def _is_checked(report: ProbeReport) -> bool:
+    """Tell whether a probe that had no GPU did all that can be done without one."""
+    return report.failure is not None and report.failure.type == "NoGPUError"
 
 
 def _bare(observation: Observation) -> Observed:
@@ -198,10 +208,17 @@ def _observation(
         # Told of every end, since it is what tells these attempts from those on own inputs.
         inputs=InputFacts(source="reference") if asked.inputs == "reference" else None,
         seconds=seconds,
-        warnings=warnings if lock is None or lock.note is None else (lock.note, *warnings),
+        warnings=(*_notes(asked), *warnings),
         observed=datetime.now(UTC),
     )
     return observed if report is None else _with_report(observed, asked, report)
+
+
+def _notes(asked: Asked) -> tuple[str, ...]:
+    """What a reader should know of the lock and the environment."""
+    locked = None if asked.lock is None else asked.lock.note
+    made = () if asked.environment is None else asked.environment.notes
+    return made if locked is None else (locked, *made)
 
 
 def _with_report(observed: Observation, asked: Asked, report: ProbeReport) -> Observation:

@@ -29,6 +29,8 @@ def _outcome(observation: Observation, more: str) -> str:
     if observation.ending is Ending.COMPLETED:
         infer = observation.seconds.infer
         return f"completed{'' if infer is None else f', inference {infer:.2f} s'}{more}"
+    if observation.ending is Ending.SKIPPED and observation.cuda is not None:
+        return f"its CUDA libraries checked, not run for want of a GPU{more}"
     if observation.ending is not Ending.EXCEPTION:
         return f"{observation.ending.value} at {observation.stage}{more}"
     failure = observation.failure

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from harness.cell import Cell
+from harness.cell import Cell, Device
 from harness.environments.engine import Attempt, Environment, Lock
 from harness.model.loaders import loaders
 from harness.observation import Ending, Observation
@@ -77,8 +77,14 @@ def _readings(
 ) -> Iterator[Reading]:
     model, cell, given = task.model, task.cell, task.material
     names = loaders(model, cell.tensorflow, lock.packages)
-    for i, loader in enumerate(names if task.equal_inputs is None else names[:1]):
-        request = request_text(cell, model, loader, cpus=sweep.limits.cpus, inputs=given.inputs)
+    checked = cell.device is Device.CUDA and not environment.gpu
+    for i, loader in enumerate(names[:1] if task.equal_inputs is not None or checked else names):
+        request = request_text(
+            *(cell, model, loader),
+            cpus=sweep.limits.cpus,
+            inputs=given.inputs,
+            gpu=environment.gpu,
+        )
         asked = Asked(
             cell=cell.id,
             key=_key(sweep, task, cell, environment, request),
@@ -87,6 +93,7 @@ def _readings(
             lock=lock,
             environment=environment,
             inputs=given.inputs,
+            checked=checked,
             output_bytes=sweep.limits.output_bytes,
         )
         attempt = Attempt(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.cell import Cell
+from harness.cell import Cell, Device
 from harness.model.model import Model
 from harness.sweep.key import file_digest
 
@@ -53,8 +53,12 @@ def material(model: Model, reference: Path | None = None) -> Material:
     return Material(inputs, there, {name: file_digest(path) for name, path in there.items()})
 
 
-def request_text(cell: Cell, model: Model, loader: str, *, cpus: float, inputs: Inputs) -> str:
+def request_text(
+    cell: Cell, model: Model, loader: str, *, cpus: float, inputs: Inputs, gpu: bool = False
+) -> str:
     """Return the request of one attempt as JSON.
+
+    A CUDA cell without a `gpu` is not run: what there is of CUDA in its environment is looked at.
 
     Thread counts are always set, since results of large reductions depend on them
     (a [1, 16384] by [16384, 512] product moves by 4e-6 of its scale between 1 and 2 threads) and
@@ -84,6 +88,8 @@ def request_text(cell: Cell, model: Model, loader: str, *, cpus: float, inputs: 
         "inter_op_threads": cell.flags.inter_op_threads or threads,
         "repeats": REPEATS,
     }
+    if cell.device is Device.CUDA:
+        request["gpu"] = gpu
     return json.dumps(request, sort_keys=True)
 
 

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from harness.cell import Device
 from harness.environments.engine import Environment, Run, RunOutcome
 from harness.observation import Ending
 from harness.sweep.readings import Reading
@@ -44,7 +43,7 @@ def run_readings(
     for pause in (*_RETRY_SECONDS, None):
         out = folders.enter_context(new_run(sweep.workspace))
         say("running")
-        outcomes = sweep.engine.run(environment, _run(sweep, left, out), say)
+        outcomes = sweep.engine.run(environment, _run(sweep, left, out, gpu=environment.gpu), say)
         for reading, outcome in zip(left, outcomes, strict=True):
             ended[reading.attempt.name] = Ended(
                 unless_full(out, outcome), out / reading.attempt.name
@@ -61,7 +60,7 @@ def _is_broken(ended: Ended) -> bool:
     return ended.outcome.ending is Ending.INFRASTRUCTURE
 
 
-def _run(sweep: Sweep, readings: Sequence[Reading], out: Path) -> Run:
+def _run(sweep: Sweep, readings: Sequence[Reading], out: Path, *, gpu: bool) -> Run:
     task = readings[0].task
     return Run(
         cell=task.cell.id,
@@ -71,5 +70,5 @@ def _run(sweep: Sweep, readings: Sequence[Reading], out: Path) -> Run:
         out=out,
         flags=task.cell.flags,
         limits=sweep.limits,
-        gpu=task.cell.device is Device.CUDA,
+        gpu=gpu,
     )

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.environments.engine import CellFailure, RunOutcome
+from harness.environments.folders import remove_tree
 from harness.observation import Ending, Stage
 
 __all__ = ["new_run", "refused_by_machine", "unless_full"]
@@ -29,7 +30,7 @@ def new_run(workspace: Path) -> Iterator[Path]:
     try:
         yield out
     finally:
-        shutil.rmtree(out, ignore_errors=True)
+        remove_tree(out)
 
 
 def unless_full(out: Path, outcome: RunOutcome) -> RunOutcome:

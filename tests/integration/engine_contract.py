@@ -145,6 +145,10 @@ class Probe:
 class EngineContract:
     """Subclasses say how to make an engine."""
 
+    KILLED_ITS_PARENT = Ending.INFRASTRUCTURE
+    """What becomes of an attempt that kills the process that started it: some engines cannot tell
+    it from a machine that is out of memory."""
+
     @classmethod
     def new_engine(cls) -> Engine:
         """An engine that can be used here; making one must be cheap."""
@@ -392,7 +396,7 @@ class EngineContract:
             "crashes": ("os.kill(os.getpid(), signal.SIGSEGV)", Ending.SIGNAL),
             "kills": (
                 "os.kill(os.getppid(), signal.SIGKILL); time.sleep(600)",
-                Ending.INFRASTRUCTURE,
+                self.KILLED_ITS_PARENT,
             ),
             "hangs": ("time.sleep(600)", Ending.TIMEOUT),
             "floods": ("print('x' * 20_000_000)", Ending.OUTPUT_LIMIT),

@@ -46,6 +46,7 @@ from tests.integration.engine_contract import (
     silent,
     tiny_cell,
 )
+from tests.support.apart import apart_from_others
 from tests.support.require import docker_daemon, missing
 from tests.support.servers import (
     Files,
@@ -101,28 +102,14 @@ def each_builder(request: pytest.FixtureRequest, daemon: Daemon) -> DockerEngine
 
 @pytest.fixture(scope="class")
 def apart(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Other names than the harness's own, so that a test removes only what tests made.
-
-    It is all removed at the end, whatever becomes of the tests.
-    """
-    own = f"{LABEL}-test-{os.getpid()}"
-    chosen = {
-        "ENVIRONMENTS": own,
-        "BASES": f"{own}-base",
-        "INSTALLERS": f"{own}-uv",
-        "FOLDER": f"/run/{own}",
-        "CACHE": f"{own}-uv",
-        **{name: f"{own}.{name.lower()}" for name in ("ROLE", "OWNER", "BUILD", "LOCK")},
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        for name, value in chosen.items():
-            patch.setattr(names, name, value)
+    """Names of their own for what the tests make and remove."""
+    with apart_from_others(daemon, tmp_path_factory.mktemp("cache")):
         yield
-        DockerEngine(daemon, Cli(None, "classic")).clean()
 
 
 class TestDockerEngine(EngineContract):
+    KILLED_ITS_PARENT = Ending.SIGNAL
+
     @pytest.fixture(scope="class", autouse=True)
     @classmethod
     def _needs_a_daemon(cls, daemon: Daemon) -> None:
@@ -174,7 +161,7 @@ class TestDockerEngine(EngineContract):
         assert isinstance(seen, dict)
         assert seen.pop("uid") == (os.getuid() or 65534)
         assert seen.pop("network") in {"OSError", "TimeoutError"}
-        assert seen.pop("first process") in {"docker-init", "tini", "catatonit"}
+        assert seen.pop("first process") == "python"
         read_only = {"root", "packages", "model", "probe", "files", "beside"}
         assert {seen.pop(place) for place in read_only} <= {"OSError", "PermissionError"}
         assert seen == {
@@ -183,6 +170,35 @@ class TestDockerEngine(EngineContract):
             "capabilities": "0000000000000000",
             "no new privileges": "1",
         }
+
+    def test_the_probe_is_out_of_reach_of_what_it_runs(self, probe: Probe) -> None:
+        outcomes = probe.many(
+            {
+                "looks": """
+                    def tried(action):
+                        try:
+                            action()
+                        except OSError as error:
+                            return type(error).__name__
+                        return "worked"
+                    os.kill(1, signal.SIGKILL)
+                    os.kill(1, signal.SIGSTOP)
+                    os.kill(os.getppid(), signal.SIGSTOP)
+                    save([
+                        tried(lambda: open(f"/proc/{process}/{file}", mode))
+                        for process in (1, os.getppid())
+                        for file, mode in (("mem", "r+b"), ("environ", "r"), ("fd/1", "w"))
+                    ])
+                    """,
+                "kills": "os.kill(os.getppid(), signal.SIGKILL); time.sleep(600)",
+                "after": "save(1)",
+            }
+        )
+        assert [outcome.ending for outcome in outcomes] == [
+            *(Ending.COMPLETED, Ending.SIGNAL, Ending.COMPLETED)
+        ]
+        assert probe.seen("looks") == ["PermissionError"] * 6
+        assert outcomes[1].message == "it killed the process that had started it"
 
     def test_files_only_this_user_can_read_are_seen(self, probe: Probe) -> None:
         (probe.model / "model.txt").chmod(0o600)
@@ -569,7 +585,9 @@ class TestBuilding:
         assert any(tag.startswith(f"{names.INSTALLERS}:") for tag in made)
         try:
             said = each_builder.clean()
-            assert {f"removed image {tag}" for tag in made} <= set(said)
+            assert {f"removed image {tag}" for tag in made} <= {
+                line.split(" (")[0] for line in said
+            }
             assert {tag for image in daemon.client.images.list(theirs) for tag in image.tags} == {
                 f"{theirs}:none",
                 f"{theirs}:built-on-ours",
@@ -586,10 +604,14 @@ class TestBuilding:
         each_builder: DockerEngine,
         secret_network: Files,
         daemon: Daemon,
+        tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         if not daemon.shares_cpus:
             pytest.skip("the daemon cannot reach a registry of this test")
+        bases = tmp_path / "bases.yaml"
+        bases.write_text(f'schema: 1\npython: {{"{PYTHON}": "python:{PYTHON}-slim"}}\n')
+        monkeypatch.setenv("HARNESS_BASES", str(bases))
         content = secret_network.content["/files/tinything-1.0-py3-none-any.whl"][1]
         lock = thing_lock(content)
         made = each_builder.build(thing_cell(), lock, silent)

@@ -23,6 +23,7 @@ from harness.environments.engine import (
     Run,
     RunOutcome,
 )
+from harness.environments.keeping.kept import EVERYTHING, Inventory, Selection
 from harness.model.model import Format, Model, Writer
 from harness.observation import Base, Ending, EnvironmentFacts, Image
 from harness.plan.plan import IndexState, Plan, PlannedCell
@@ -272,5 +273,11 @@ class FakeEngine:
     def remove_leftovers(self) -> tuple[str, ...]:
         return ()
 
-    def clean(self) -> tuple[str, ...]:
+    def dropped(self) -> frozenset[str]:
+        return frozenset()
+
+    def inventory(self) -> Inventory:
+        return Inventory(engine=self.name, place="nowhere", items=(), total_bytes=0)
+
+    def clean(self, which: Selection = EVERYTHING) -> tuple[str, ...]:
         return ()

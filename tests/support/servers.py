@@ -20,7 +20,15 @@ from pathlib import Path
 
 from docker.models.images import Image
 
-__all__ = ["Files", "image_files", "package_index", "serving", "socket_proxy", "wheel"]
+__all__ = [
+    "Files",
+    "image_files",
+    "package_index",
+    "port_proxy",
+    "serving",
+    "socket_proxy",
+    "wheel",
+]
 
 _ABSENT = (
     "application/json",
@@ -84,19 +92,24 @@ def serving(files: Files) -> Iterator[int]:
         thread.join()
 
 
-def wheel(name: str, version: str = "1.0") -> bytes:
-    """A wheel of one module."""
+def wheel(name: str, version: str = "1.0", *beside: str) -> bytes:
+    """A wheel of one module, and of files of these paths beside it."""
     info = f"{name}-{version}.dist-info"
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(f"{name}.py", f"version = {version!r}\n")
+        for path in beside:
+            archive.writestr(path, "")
         archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         archive.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
-        archive.writestr(
-            f"{info}/RECORD", f"{name}.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n"
+        paths = (
+            f"{name}.py",
+            *beside,
+            *(f"{info}/{one}" for one in ("METADATA", "WHEEL", "RECORD")),
         )
+        archive.writestr(f"{info}/RECORD", "".join(f"{path},,\n" for path in paths))
     return buffer.getvalue()
 
 
@@ -153,11 +166,12 @@ def _described(kind: str, blob: bytes) -> dict[str, object]:
 class _Proxy:
     """Passes bytes between a socket of its own and another, until it is cut."""
 
-    def __init__(self, path: Path, target: str, cut_at: tuple[bytes, ...]) -> None:
+    def __init__(
+        self, listener: socket.socket, target: str, cut_at: tuple[bytes, ...] = ()
+    ) -> None:
         self._target = target
         self._cut_at = cut_at
-        self._listener = socket.socket(socket.AF_UNIX)
-        self._listener.bind(str(path))
+        self._listener = listener
         self._listener.listen()
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -212,8 +226,23 @@ def socket_proxy(path: Path, target: str, *cut_at: bytes) -> Iterator[_Proxy]:
 
     It can be cut, and is when any of `cut_at` passes.
     """
-    proxy = _Proxy(path, target, cut_at)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    proxy = _Proxy(listener, target, cut_at)
     try:
         yield proxy
+    finally:
+        proxy.cut()
+
+
+@contextmanager
+def port_proxy(target: str) -> Iterator[int]:
+    """Yield a port of 127.0.0.1 that stands for the Unix socket `target`."""
+    listener = socket.socket(socket.AF_INET)
+    listener.bind(("127.0.0.1", 0))
+    port: int = listener.getsockname()[1]
+    proxy = _Proxy(listener, target)
+    try:
+        yield port
     finally:
         proxy.cut()

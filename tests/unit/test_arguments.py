@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from harness.arguments import help_text, parse
 from harness.errors import UsageError
 
-COMMANDS = ("matrix", "cells", "inspect", "capture", "report", "clean")
+COMMANDS = ("matrix", "cells", "inspect", "capture", "report", "images", "bases", "clean")
 
 
 @pytest.fixture(autouse=True)
@@ -65,11 +66,13 @@ def test_each_option_of_a_command_is_explained(
 def test_a_command_that_is_not_there() -> None:
     assert wrong("matirx", "tiny") == (
         "'matirx' is no command\n"
-        "  allowed: matrix, cells, inspect, capture, report, clean\n"
+        "  allowed: matrix, cells, inspect, capture, report, images, bases, clean\n"
         "  hint: did you mean 'matrix'?"
     )
     assert (
-        wrong("") == "'' is no command\n  allowed: matrix, cells, inspect, capture, report, clean"
+        wrong("")
+        == "'' is no command\n"
+        "  allowed: matrix, cells, inspect, capture, report, images, bases, clean"
     )
 
 
@@ -94,6 +97,22 @@ def test_an_option_that_is_not_there() -> None:
     assert wrong("clean", "x") == "'x' means nothing here\n  help: harness clean --help"
 
 
+@pytest.mark.parametrize(
+    ("word", "hours"), [("12h", 12), ("30d", 30 * 24), ("8w", 8 * 7 * 24), ("0d", 0)]
+)
+def test_ages(word: str, hours: int) -> None:
+    assert parse(["clean", "--older-than", word]).older_than == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("word", ["30", "d", "-1d", "1m", "1.5d", "99999d", "\u0661d", ""])
+def test_what_is_no_age(word: str) -> None:
+    assert wrong("clean", f"--older-than={word}") == (
+        f"argument --older-than: {word!r} is no age\n"
+        "  allowed: such as 12h, 30d or 8w (hours, days, weeks)\n"
+        "  help: harness clean --help"
+    )
+
+
 def test_an_argument_that_is_missing() -> None:
     assert wrong("matrix") == (
         "the following arguments are required: MODEL_DIR\n  help: harness matrix --help"
@@ -110,5 +129,17 @@ def test_a_number_of_jobs_below_one() -> None:
     assert wrong("matrix", "tiny", "--jobs", "0") == (
         "argument --jobs: '0' is no number of environments\n"
         "  allowed: 1 or more\n"
+        "  help: harness matrix --help"
+    )
+
+
+@pytest.mark.parametrize("option", ["--pull", "--push"])
+def test_registries(option: str) -> None:
+    given = parse(["matrix", "model", option, "registry.example/team"])
+    assert getattr(given, option[2:]) == "registry.example/team/"
+    assert wrong("matrix", "model", option, "team") == (
+        f"argument {option}: 'team' is no prefix of a registry\n"
+        "  allowed: a registry's host and, if it has them, port and folders:"
+        " registry.example/team/ or localhost:5000/; Docker Hub's is docker.io/NAME/\n"
         "  help: harness matrix --help"
     )

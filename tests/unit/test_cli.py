@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import tempfile
-from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +15,8 @@ from harness import cli, planning
 from harness.arguments import help_text
 from harness.environments.choose import Chosen
 from harness.environments.engine import RunOutcome
+from harness.environments.keeping.kept import EVERYTHING, Selection
+from harness.environments.keeping.uses import Uses, no_longer_used
 from harness.errors import IndexUnavailableError, InterruptedSweepError, NoEngineError
 from harness.observation import Ending
 from harness.plan.index import Index
@@ -259,7 +261,80 @@ def test_clean_says_that_there_was_nothing(shell: Shell) -> None:
 
 
 def test_clean_says_what_it_removed(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    removed: Callable[[], tuple[str, ...]] = lambda: ("removed an image",)  # noqa: E731
-    monkeypatch.setattr(shell.engine, "clean", removed)
+    asked: list[Selection] = []
+
+    def clean(which: Selection) -> tuple[str, ...]:
+        asked.append(which)
+        return ("removed an image",)
+
+    monkeypatch.setattr(shell.engine, "clean", clean)
     assert shell("clean") == 0
     assert shell.out == "docker: removed an image\nvenv: removed an image\n"
+    assert asked == [EVERYTHING, EVERYTHING]
+    shell("clean", "--engine", "docker", "--unused", "--older-than", "2w", "--dry-run")
+    assert asked[2:] == [Selection(unused=True, older_than=timedelta(14), dry_run=True)]
+
+
+def test_a_dry_run_removes_no_leftovers(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell.engine, "remove_leftovers", lambda: ("removed a container",))
+    shell("clean", "--engine", "docker", "--dry-run")
+    assert "container" not in shell.out
+    shell("clean", "--engine", "docker")
+    assert shell.out == "docker: removed a container\n"
+
+
+def test_all_is_not_some(shell: Shell) -> None:
+    assert shell("clean", "--all", "--engine", "docker") == 0
+    assert shell("clean", "--all", "--unused") == 2
+    assert "all is not some of it" in shell.err
+
+
+def test_images_lists_what_each_engine_keeps(shell: Shell) -> None:
+    assert shell("images") == 0
+    said = "docker: nowhere\nThere is nothing of the harness.\n"
+    assert shell.out == f"{said}\n{said}"
+    assert shell("images", "--engine", "docker", "--format", "json") == 0
+    assert json.loads(shell.out)["engines"][0]["items"] == []
+
+
+def test_an_engine_that_is_not_there_is_only_an_error_where_it_was_asked_for(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def choose(wanted: str) -> Chosen:
+        if wanted == "docker":
+            raise NoEngineError("engine docker: no Docker daemon answers\n  Start Docker.")
+        return Chosen(shell.engine, "")
+
+    monkeypatch.setattr(cli, "choose_engine", choose)
+    assert shell("images") == 0
+    assert shell.err == "docker: not listed: engine docker: no Docker daemon answers\n"
+    assert shell("images", "--engine", "docker") == 4
+
+
+def test_who_used_an_environment_is_noted(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(shell.folder / "cache"))
+    shell("matrix", "tiny")
+    shell("matrix", "tiny", "--only", "tensorflow>=2.16")
+    noted = Uses("docker").all()
+    sweeps = sorted(path.name for path in (shell.folder / "results/tiny").glob("2*"))
+    assert [[use.sweep for use in noted[f"image:{cell}"]] for cell in (OLD, NEW)] == [
+        sweeps[:1],
+        sweeps[::-1],
+    ]
+    assert {(use.model, use.cell) for use in noted[f"image:{NEW}"]} == {("tiny", NEW)}
+    assert no_longer_used(noted, noted) == {f"image:{OLD}"}
+
+
+def test_a_dropped_image_is_said_wherever_it_is_named(shell: Shell) -> None:
+    shell.engine.dropped = lambda: frozenset({f"image:{NEW}"})  # type: ignore[method-assign]
+    assert shell("matrix", "tiny") == 0
+    deploy = shell.out.splitlines()[-1]
+    assert deploy.startswith(f"Deploy {NEW}, image image:{NEW} (")
+    assert deploy.endswith(", which was dropped and is to be made again")
+    again = f"its image was dropped to make room (--disk): --only {NEW} makes it again"
+    assert again in " ".join(shell.out.split())
+    table = shell.table()
+    cells = {cell["id"]: cell["dropped"] for cell in table["cells"]}  # type: ignore[attr-defined]
+    assert cells == {OLD: False, NEW: True}
+    assert shell("report", "tiny") == 0
+    assert shell.out.splitlines()[-1] == deploy

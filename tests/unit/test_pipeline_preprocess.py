@@ -279,7 +279,7 @@ def test_a_stopped_sweep_forgets_what_it_fed_for_another_reference(
     monkeypatch.setattr("harness.sweep.tries._RETRY_SECONDS", ())
     writer = {"tensorflow": "2.13.1"}
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline, "_finish", lambda _begun: _stop())
+        patch.setattr(pipeline, "_finish", lambda *_: _stop())
         with pytest.raises(KeyboardInterrupt):
             bench.run(engine, bench.model(writer=writer), reference="auto")
     (folder,) = (bench.folder / "results" / "tiny").glob("2*")

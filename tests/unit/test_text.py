@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.text import last_lines, one_line, printable
+from harness.text import harmless_json, last_lines, one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,12 @@ def test_last_lines() -> None:
     assert last_lines("a\nb", 5, 100) == "a\nb"
     assert last_lines("abcdef\nxyz", 5, 6) == "ef\nxyz"
     assert last_lines("", 5, 100) == ""
+
+
+def test_json_is_harmless_and_says_the_same() -> None:
+    nasty = "\x1b[31m\x9b2J\u202egnp\u2066\U000e0041\x7f\n\tä"
+    text = json.dumps({nasty: nasty}, ensure_ascii=False, indent=1)
+    harmless = harmless_json(text)
+    assert json.loads(harmless) == {nasty: nasty}
+    assert printable(harmless) == harmless
+    assert "ä" in harmless

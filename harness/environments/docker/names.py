@@ -12,11 +12,13 @@ __all__ = [
     "ENVIRONMENTS",
     "FOLDER",
     "INSTALLERS",
+    "LEFT_OUT",
     "LOCK",
     "OWNER",
     "ROLE",
     "SWEEP",
     "VERSION",
+    "VOLUME",
 ]
 
 ENVIRONMENTS = LABEL
@@ -31,8 +33,12 @@ FOLDER = f"/run/{LABEL}"
 CACHE = f"{LABEL}-uv"
 """Id of the BuildKit cache mount that keeps wheels."""
 
+VOLUME = f"{LABEL}-mounted"
+"""The volume of environments that are mounted, with uv's cache, from which they are linked."""
+
 ROLE = f"{LABEL}.role"
-"""Label: `environment`, `base`, `installer`, `stage` (of a classic build) or `run`."""
+"""Label: `environment`, `base`, `installer`, `stage` (of a classic build), `run`, `install` (of an
+environment that is mounted), `check` (of what is installed) or, of the volume, `cache`."""
 OWNER = f"{LABEL}.owner"
 """Label of what must not outlive the harness that made it."""
 BUILD = f"{LABEL}.build"
@@ -43,3 +49,5 @@ LOCK = f"{LABEL}.lock"
 """Label of an environment's image: the digest of its lock."""
 VERSION = f"{LABEL}.version"
 """Label of an environment's image: the version of the harness that made it."""
+LEFT_OUT = f"{LABEL}.left-out"
+"""Label of an environment's image: what of its packages is not in it, to save disk and time."""

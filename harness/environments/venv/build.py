@@ -8,7 +8,6 @@ import threading
 import time
 from pathlib import Path
 
-from harness.environments.stopping import stopped_build
 from harness.cell import Cell
 from harness.environments.engine import CellFailure, Environment, Lock, Progress
 from harness.environments.folders import locked
@@ -16,6 +15,7 @@ from harness.environments.interpreters import Interpreter
 from harness.environments.owner import owner
 from harness.environments.process import Completed, run_program
 from harness.environments.resolver import date_options
+from harness.environments.stopping import stopped_build
 from harness.environments.uv import run_uv
 from harness.environments.uv_failures import RETRIED, classify
 from harness.observation import Base, Ending, EnvironmentFacts, Stage
@@ -25,6 +25,8 @@ __all__ = [
     "TEMPORARY",
     "build_venv",
     "environments_directory",
+    "is_whole",
+    "venv_location",
 ]
 
 TEMPORARY = ".tmp-"
@@ -41,6 +43,16 @@ def environments_directory() -> Path:
     return cache_directory() / "environments"
 
 
+def venv_location(lock: Lock, interpreter: Interpreter) -> Path:
+    """Return where the venv of `lock` is, or will be."""
+    return environments_directory() / f"{lock.digest[:16]}-{interpreter.version}"
+
+
+def is_whole(location: Path) -> bool:
+    """Tell whether a folder is a venv that was made to its end."""
+    return TEMPORARY not in location.name and (location / _MARKER).is_file()
+
+
 def build_venv(
     cell: Cell,
     lock: Lock,
@@ -53,10 +65,9 @@ def build_venv(
 
     Of several builders of one venv, in this process or others, one works and the others wait.
     """
-    name = f"{lock.digest[:16]}-{interpreter.version}"
-    location = environments_directory() / name
+    location = venv_location(lock, interpreter)
     try:
-        with locked(location.with_name(f"{name}.lock"), stopped) as held:
+        with locked(location.with_name(f"{location.name}.lock"), stopped) as held:
             if not held:
                 return stopped_build()
             if _is_complete(location, lock):

@@ -34,7 +34,8 @@ def waiting(work, log_path):
         os.close(asking)
         os.close(answers)
         with os.fdopen(asked, encoding="utf-8") as stream:
-            message = stream.read()
+            # Not until its end: a process that the model left running may hold the other end open.
+            message = stream.readline()
         if message:  # else there is nobody left who will ask
             with os.fdopen(answering, "w", encoding="utf-8") as stream:
                 work(json.loads(message), lambda facts: tell(stream, facts))
@@ -54,7 +55,7 @@ def tell(stream, facts):
 
 def answer(apart, message, limit_seconds):
     """Ask a waiting process; return the last it told ({} if nothing) and why it ended, or None."""
-    os.write(apart.asking, json.dumps(message).encode("utf-8"))
+    os.write(apart.asking, json.dumps(message).encode("utf-8") + b"\n")
     os.close(apart.asking)
     text, in_time = read_all(apart.answers, time.monotonic() + limit_seconds)
     os.close(apart.answers)
@@ -90,4 +91,5 @@ def dismiss(apart):
         return
     os.close(apart.asking)
     os.close(apart.answers)
+    os.kill(apart.process, signal.SIGKILL)
     os.waitpid(apart.process, 0)

@@ -13,10 +13,19 @@ from probing.tensors import describe, save_arrays
 from probing.trainer import training_apart, training_here, waiting_trainer
 from probing.user_code import preprocessed, register
 
+CHECKED = "no GPU: CUDA's libraries were looked at, and nothing was computed"
+
+
+class NoGPUError(Exception):
+    """All that can be done without a GPU is done."""
+
 
 def run_attempt(start, request, report):
     """Go through the stages in order; an error ends them."""
     tf = set_up(start, request, report)
+    if request["device"] == "cuda" and not request["gpu"]:
+        report.enter("load")
+        raise NoGPUError(CHECKED)
     loader = LOADERS[request["loader"]]
     trainer = None
     if request["loader"] in TRAINED:

@@ -12,6 +12,8 @@ import re
 import signal
 import sys
 
+from probing.guard import protect
+
 
 def why_not_fork():
     """Return why this process must not be forked, or None where that is safe."""
@@ -90,6 +92,7 @@ def forked(work, log_path):
 
 def become_apart(log):
     """Be as a process that was started by itself: own output, signals, group and random numbers."""
+    protect(False)  # it is its own again
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)

@@ -19,6 +19,7 @@ from functools import partial
 
 from probing.attempt import run_attempt
 from probing.forking import forked, why_not_fork
+from probing.guard import protect
 from probing.machine import learn_machine
 from probing.report import Report, resident_file_bytes
 from probing.requests import read_requests
@@ -53,6 +54,7 @@ def run_all(requests_path, out, script, afresh=False):
         works = {name: started_afresh(command, name) for name in reports}
     else:
         works = import_once(requests.attempts, reports, command)
+    protect(True)
     for name, report in reports.items():
         report.write()  # its folder is a new one where the one before was taken away
         run_apart(works[name], report)

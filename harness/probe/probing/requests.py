@@ -23,6 +23,7 @@ DEFAULTS = {
     "dimensions": {},
     "ranges": {},
     "device": "cpu",
+    "gpu": True,
     "intra_op_threads": None,
     "inter_op_threads": None,
     "repeats": 2,

@@ -5,6 +5,7 @@ import os
 import sys
 import time
 
+from probing.cuda import learn_cuda, learn_gpus
 from probing.report import shorten, text_of
 
 Start = collections.namedtuple("Start", "tf keras_error")
@@ -56,7 +57,9 @@ def set_up(start, request, report):
         start.tf.compat.v1.enable_eager_execution()
     set_threads(start.tf, report, request)
     if request["device"] == "cuda":
-        use_gpu(start.tf, report)
+        learn_cuda(start.tf, report)
+        if request["gpu"]:
+            use_gpu(start.tf, report)
     return start.tf
 
 
@@ -144,5 +147,6 @@ def use_gpu(tf, report):
     gpus = tf.config.experimental.list_physical_devices("GPU")
     for gpu in gpus:
         tf.config.experimental.set_memory_growth(gpu, True)
+    learn_gpus(tf, report)
     if not gpus:
         report.warnings.append("device cuda was asked for, but TensorFlow sees no GPU")

@@ -16,6 +16,7 @@ from harness.environments.endings import ending_of
 from harness.environments.engine import Attempt, Limits, Run, RunOutcome
 from harness.environments.log import BoundedLog
 from harness.environments.stopping import stopped_run
+from harness.environments.written import FreeSpace
 from harness.observation import Ending
 
 LIMITS = Limits(timeout_seconds=60, memory_bytes=2**30, cpus=1, output_bytes=10_000)
@@ -31,6 +32,7 @@ class Parent:
         self.log = BoundedLog()
         self.log.add(b"starting\n")
         self.status = status
+        self.quiet = True
         self.oom = False
         self.died = False
         self.breaks: RunOutcome | None = None
@@ -45,6 +47,9 @@ class Parent:
                 act(self, self._out / name)
             break
         return not self.died
+
+    def is_quiet(self) -> bool:
+        return self.quiet
 
     def broken(self) -> RunOutcome | None:
         return self.breaks
@@ -119,7 +124,7 @@ def case_of(out: Path, limits: Limits = LIMITS) -> Iterator[Case]:
         cell="c",
         sweep="s",
         probe=Path("/probe.py"),
-        attempts=tuple(Attempt(name=name, request="{}", model=Path("/m")) for name in "abc"),
+        attempts=tuple(Attempt(name=name, request="{}", model=Path("/m") / name) for name in "abc"),
         out=out,
         flags=Flags(),
         limits=limits,
@@ -260,6 +265,47 @@ def test_an_end_with_too_much_output_is_no_end_of_its_own(case: Case) -> None:
     assert case.left == ["b", "c"]
     case.start(b=ends(), c=ends())
     assert case.endings()[0] is Ending.OUTPUT_LIMIT
+
+
+def test_too_many_files_are_too_much_output(case: Case) -> None:
+    def multiplies(parent: Parent, folder: Path) -> None:
+        hangs(parent, folder)
+        for number in range(10_001):
+            (folder / str(number)).touch()
+
+    case.start(a=multiplies)
+    assert case.left == ["b", "c"]
+    case.start(b=ends(), c=ends())
+    outcome = case.attempts.outcomes[0]
+    assert outcome.ending is Ending.OUTPUT_LIMIT
+    assert outcome.message == "wrote more than 10,000 files and folders"
+
+
+@pytest.mark.parametrize(
+    ("came_back", "ending"), [(True, Ending.OUTPUT_LIMIT), (False, Ending.INFRASTRUCTURE)]
+)
+def test_a_disk_that_is_nearly_full_ends_what_runs(
+    out: Path, monkeypatch: pytest.MonkeyPatch, came_back: bool, ending: Ending
+) -> None:
+    monkeypatch.setattr(FreeSpace, "is_scarce", lambda space: True)
+    monkeypatch.setattr(FreeSpace, "came_back", lambda space: came_back)
+    for case in case_of(out):
+        assert case.start(a=hangs).ends > 0
+        case.attempts.give_up(stopped_run())
+        outcome = case.attempts.outcomes[0]
+        assert outcome.ending is ending
+        assert ("deleted" in outcome.message) == came_back
+
+
+def test_what_goes_on_after_its_end_does_not_run_beside_another_model(case: Case) -> None:
+    def goes_on(parent: Parent, folder: Path) -> None:
+        parent.quiet = False
+        ends()(parent, folder)
+
+    case.start(a=goes_on)
+    assert case.left == ["b", "c"]
+    case.start(b=ends(), c=ends())
+    assert case.endings() == [Ending.COMPLETED] * 3
 
 
 def test_what_is_stopped_is_stopped_for_all_that_are_left(case: Case) -> None:

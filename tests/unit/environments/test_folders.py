@@ -34,7 +34,7 @@ def test_removing_says_what_it_was(tmp_path: Path) -> None:
     folder = tmp_path / "venvs"
     folder.mkdir()
     (folder / "a").write_bytes(bytes(1234))
-    assert remove_folder(folder) == f"removed {folder} (1,234 bytes)"
+    assert remove_folder(folder) == f"removed {folder} (1.2 kB)"
     assert not folder.exists()
     assert remove_folder(folder) is None
 

@@ -51,3 +51,18 @@ def test_a_driver_without_the_tool(tool: Answer, tmp_path: Path) -> None:
     information.parent.mkdir(parents=True)
     information.write_text("Model: \t\t NVIDIA T4\nIRQ:   \t\t 33\n")
     assert gpu.gpu_names(tmp_path) == ("NVIDIA T4",)
+
+
+@pytest.mark.parametrize(
+    ("info", "gives"),
+    [
+        ({}, False),
+        ({"Runtimes": {"runc": {}, "io.containerd.runc.v2": {}}}, False),
+        ({"Runtimes": {"runc": {}, "nvidia": {"path": "nvidia-container-runtime"}}}, True),
+        ({"DiscoveredDevices": [{"Source": "cdi", "ID": "nvidia.com/gpu=0"}]}, True),
+        ({"DiscoveredDevices": [{"Source": "cdi", "ID": "vendor.com/nic=0"}]}, False),
+        ({"Runtimes": None, "DiscoveredDevices": None}, False),
+    ],
+)
+def test_a_daemon_says_whether_it_can_give_gpus(info: dict[str, object], gives: bool) -> None:
+    assert gpu.gives_gpus(info) is gives

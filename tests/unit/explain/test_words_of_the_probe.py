@@ -15,7 +15,7 @@ from harness.explain.signatures import find
 PROBING = Path(harness.probe.__file__).parent / "probing"
 FILLED = {"%s": "name", "%r": "'name'", "%d": "1"}
 
-OURS = {"requests.py", "variables.py", "tensors.py", "parent.py", "slots.py", "hdf5.py"}
+OURS = {"cuda.py", "hdf5.py", "parent.py", "requests.py", "slots.py", "tensors.py", "variables.py"}
 """Modules whose errors are about the harness's own requests, or never reach a report."""
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from harness.cell import Cell
 from harness.judge.judge import judge
-from harness.observation import Ending, InputFacts, Observation, Stage
+from harness.observation import Ending, Failure, InputFacts, Observation, Stage
 from harness.plan.plan import PlannedCell
 from harness.tensor import NumericTensor, Tensor
 from harness.verdict import Judgement, Reason, Reference, Verdict
@@ -112,6 +112,31 @@ def test_mislabelled_comes_before_the_numbers() -> None:
         ),
         deterministic=True,
     )
+
+
+def test_an_environment_that_is_not_as_locked_is_mislabelled() -> None:
+    said = "numpy 2.0.0 is installed, 1.26.4 is locked\nsix 1.16.0 is locked but not installed"
+    ended = observation(
+        B,
+        ending=Ending.EXCEPTION,
+        stage=Stage.BUILD,
+        failure=Failure(type="NotAsLocked", message=said),
+    )
+    assert alone(judge_one(ended)) == Judgement(
+        cell=B.id,
+        verdict=Verdict.MISLABELLED,
+        reason=Reason(
+            code="mislabelled",
+            message="numpy 2.0.0 is installed, 1.26.4 is locked (and 1 more)",
+            evidence=said,
+        ),
+    )
+
+
+def test_a_model_cannot_make_itself_mislabelled() -> None:
+    failure = Failure(type="NotAsLocked", message="it says so")
+    ended = observation(B, ending=Ending.EXCEPTION, stage=Stage.LOAD, failure=failure)
+    assert judge_one(ended).verdict is Verdict.FAILED
 
 
 def test_other_inputs_cannot_be_compared() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.observation import Stage
+from harness.observation import Base, EnvironmentFacts, Stage
 from harness.report.terminal import render_terminal
 from harness.verdict import (
     LoaderJudgement,
@@ -179,6 +179,22 @@ def test_a_cell_of_the_venv_engine_has_no_image_and_says_how_to_get_one() -> Non
         "\n\n1 cell: 1 identical\n"
         "Recommended: it agrees\n"
         "Deploy tf2.15.1-py3.11-cpu (no image: --engine docker makes one)\n"
+    )
+
+
+def test_a_cell_that_was_mounted_says_how_to_get_an_image() -> None:
+    mounted = EnvironmentFacts(
+        lock_digest="c" * 64,
+        distribution="tensorflow-cpu",
+        base=Base(kind="registry", reference="python:3.11-slim"),
+        builder="mounted",
+        installer="uv 0.9.8",
+    )
+    row = ran(declared("2.15.1", "3.11"), Verdict.IDENTICAL, environment=mounted)
+    table = sweep_table((row,), recommendation=("tf2.15.1-py3.11-cpu", "it agrees"))
+    text = render_terminal(table, width=80, color=False, folder=FOLDER)
+    assert text.endswith(
+        "Deploy tf2.15.1-py3.11-cpu (no image: it was mounted; --bake always makes one)\n"
     )
 
 

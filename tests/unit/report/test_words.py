@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.observation import Base, Image
 from harness.report.table import CellRow
-from harness.report.words import flat, lines, moved, number, which
+from harness.report.words import disk, flat, lines, moved, number, which
 from harness.verdict import Divergence, Verdict
 from tests.support.tables import Row, causes_rows, declared, distance, ran, sweep_table
 
@@ -115,3 +116,35 @@ def test_of_many_ways_to_move_the_worst_are_told() -> None:
     found = moved(table)
     assert found[0] == "tf2.11.0-py3.11-cpu: 11 of 64 decisions moved"
     assert found[-1] == "fewer decisions moved in 3 more cells"
+
+
+def sized(version: str, digest: str, size: int | None, base: str, base_bytes: int | None) -> Row:
+    cell = declared(version, "3.11")
+    row = ran(cell, Verdict.IDENTICAL)
+    assert row.observation is not None
+    facts = row.observation.environment
+    assert facts is not None
+    image = Image(tag=f"image:{version}", digest=digest, size_bytes=size, base_bytes=base_bytes)
+    made = facts.model_copy(update={"image": image, "base": Base(kind="registry", reference=base)})
+    return ran(cell, Verdict.IDENTICAL, environment=made)
+
+
+def test_what_images_take_counts_shared_layers_and_shared_images_once() -> None:
+    rows = (
+        sized("2.4.4", "sha256:a", 700_000_000, "base", 100_000_000),
+        sized("2.8.4", "sha256:b", 900_000_000, "base", 100_000_000),
+        sized("2.9.0", "sha256:b", 900_000_000, "base", 100_000_000),
+        sized("2.15.1", "sha256:c", 300_000_000, "other", 200_000_000),
+        sized("2.16.1", "sha256:d", None, "other", None),
+    )
+    table = sweep_table(rows)
+    assert disk(table) == ("3 images, 1.8 GB on disk (shared layers counted once)",)
+    first = table.cells[0].model_copy(update={"dropped": True})
+    dropped = table.model_copy(update={"cells": (first, *table.cells[1:])})
+    assert disk(dropped) == (
+        "3 images, 1.8 GB on disk (shared layers counted once), 1 of them dropped since",
+    )
+
+
+def test_of_images_of_unknown_size_nothing_is_said() -> None:
+    assert disk(sweep_table((sized("2.16.1", "sha256:d", None, "other", None),))) == ()

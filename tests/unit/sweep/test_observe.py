@@ -153,6 +153,28 @@ def test_a_broken_report_is_invalid(tmp_path: Path, text: str) -> None:
     assert len(message(observation)) < 500
 
 
+@pytest.mark.parametrize(
+    ("where", "fields"),
+    [
+        ("seconds.load", {"seconds": {"load": float("nan")}}),
+        ("seconds.import", {"seconds": {"import": float("inf")}}),
+        ("seconds.infer", {"seconds": {"infer": -1.0}}),
+        ("peak_memory_bytes", {"peak_memory_bytes": 10**300}),
+        ("actual.intra_op_threads", {"actual": {"intra_op_threads": -1}}),
+        ("training.iterations", {"training": {"iterations": 10**300}}),
+        ("restored.expected", {"restored": {"expected": -1, "restored": 0}}),
+        ("outputs.0.shape.0", {"outputs": [{"name": "p", "dtype": "int8", "shape": [10**30]}]}),
+    ],
+)
+def test_numbers_that_cannot_be_are_invalid(
+    tmp_path: Path, where: str, fields: dict[str, object]
+) -> None:
+    write_out(tmp_path, report(CELL.id, **fields))
+    observation = observe(tmp_path)
+    assert observation.ending is Ending.INVALID
+    assert message(observation).startswith(f"report.json breaks its schema at {where}: ")
+
+
 def test_a_giant_report_is_not_read(tmp_path: Path) -> None:
     with (tmp_path / "report.json").open("wb") as stream:
         stream.truncate(2**31)

@@ -10,8 +10,8 @@ import time
 import numpy as np
 import pytest
 
-from harness.cell import Flags
-from harness.environments.engine import CellFailure, RunOutcome
+from harness.cell import Cell, Flags
+from harness.environments.engine import CellFailure, Environment, Lock, Progress, RunOutcome
 from harness.errors import InterruptedSweepError, ResultsError
 from harness.model.model import Code
 from harness.observation import Ending, Stage
@@ -356,3 +356,43 @@ def test_a_machine_that_refuses_a_run_is_infrastructure_and_the_sweep_goes_on(
     assert refused.failure is not None
     assert refused.failure.message == "/tmp/out: No space left on device"
     assert observed(folder.cell(second.id)).ending is Ending.COMPLETED
+
+
+class Pushing(FakeEngine):
+    """Builds one image, by its digest, of which a registry may have been given it."""
+
+    def __init__(self, digest: str, pushed: str | None, *notes: str) -> None:
+        super().__init__()
+        self.image = {"digest": digest, "pushed": pushed}
+        self.notes = notes
+
+    def build(self, cell: Cell, lock: Lock, progress: Progress) -> Environment | CellFailure:
+        made = super().build(cell, lock, progress)
+        assert isinstance(made, Environment)
+        assert made.facts.image is not None
+        image = made.facts.image.model_copy(update=self.image)
+        facts = made.facts.model_copy(update={"image": image})
+        return made.model_copy(update={"facts": facts, "notes": self.notes})
+
+
+@pytest.mark.parametrize(
+    ("digest", "pushed", "known"),
+    [
+        ("sha256:one", "registry.example/x@sha256:new", "registry.example/x@sha256:new"),
+        ("sha256:one", None, "registry.example/x@sha256:old"),
+        ("sha256:other", "registry.example/x@sha256:new", "registry.example/x@sha256:old"),
+    ],
+)
+def test_what_is_taken_over_knows_where_its_image_is_now(
+    bench: Bench, digest: str, pushed: str | None, known: str
+) -> None:
+    first = bench.sweep(Pushing("sha256:one", "registry.example/x@sha256:old", "one"), plan(cell()))
+    assert observed(first.cell(cell().id)).warnings == ("one",)
+    again = Pushing(digest, pushed, "one", "not pushed")
+    taken = observed(bench.sweep(again, plan(cell())).cell(cell().id))
+    assert again.ran == []
+    assert taken.environment is not None
+    assert taken.environment.image is not None
+    assert taken.environment.image.digest == "sha256:one"
+    assert taken.environment.image.pushed == known
+    assert taken.warnings == ("one", "not pushed")

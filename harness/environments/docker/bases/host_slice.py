@@ -13,7 +13,7 @@ import os
 import platform
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from harness.environments.interpreters import Interpreter
@@ -34,6 +34,8 @@ _LEFT_OUT = (
     "__pycache__", "config-*", "EXTERNALLY-MANAGED", "*.a", "_tkinter*.so", "_test*.so",
     "_ctypes_test*.so", "xx*.so",
 )  # fmt: skip
+
+_NEVER_LISTED = frozenset(_LEFT_OUT[: _LEFT_OUT.index("config-*")])
 
 _TOOLS = (
     "sh", "basename", "cat", "chmod", "chown", "cp", "cut", "date", "dirname", "echo", "env",
@@ -88,11 +90,25 @@ def fingerprint(interpreter: Interpreter) -> str:
     digest = hashlib.sha256(Path(__file__).read_bytes())
     found = (shutil.which(name, path=_SYSTEM) for name in _TOOLS)
     files = [interpreter.path, Path("/etc/ld.so.cache"), *map(Path, filter(None, found))]
-    for file in (*files, *sorted(_library(interpreter).rglob("*.*"))):
-        if "__pycache__" not in file.parts and "site-packages" not in file.parts:
-            status = file.lstat()
-            digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
+    for file in (*map(str, files), *sorted(_files(str(_library(interpreter))))):
+        status = os.lstat(file)
+        digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\n".encode())
     return digest.hexdigest()
+
+
+def _files(folder: str) -> Iterator[str]:
+    """Yield the paths below `folder` that a slice may hold.
+
+    What others have installed there can be many times as much: it is not even listed.
+    """
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.name in _NEVER_LISTED:
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                yield from _files(entry.path)
+            else:
+                yield entry.path
 
 
 def make_root(interpreter: Interpreter, root: Path) -> None:

@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from docker.models.images import Image
+
 import harness
 from harness.environments.docker import names
 from harness.environments.docker.building.cli import Cli, build_command, build_environment
-from harness.environments.docker.building.network import needs_host_network, network_file
+from harness.environments.docker.building.network import needs_host_network, network_files
 from harness.environments.docker.building.output import build_failure, phrase, shown
-from harness.environments.docker.building.recipe import INSTALL, Recipe
+from harness.environments.docker.building.recipe import CUDA, INSTALL, Recipe, wanted_file
 from harness.environments.docker.daemon import (
     DOCKER_ERRORS,
     Daemon,
     daemon_failure,
     find_image,
+    stream_error,
 )
 from harness.environments.engine import CellFailure, Progress
 from harness.environments.folders import private_folder
@@ -54,7 +56,7 @@ class ImageBuild:
     @property
     def labels(self) -> dict[str, str]:
         """Labels that say nothing of the content, so that they do not change the identity."""
-        return {names.VERSION: harness.__version__}
+        return {names.VERSION: harness.__version__, names.CELL: self.recipe.cell}
 
 
 def build_image(build: ImageBuild) -> str | CellFailure:
@@ -85,12 +87,26 @@ def build_image(build: ImageBuild) -> str | CellFailure:
 def remove_stages(daemon: Daemon, *labels: str) -> None:
     """Remove what classic builds leave behind, which holds credentials: images with `labels`.
 
-    Each is a label or `label=value`; another that is a child of one is removed before it.
+    Each is `label=value`; another that is a child of one is removed before it.
     """
-    wanted = [f"{names.ROLE}=stage", *labels]
-    for image in daemon.client.images.list(filters={"label": wanted}, all=True):
-        with suppress(*DOCKER_ERRORS):  # gone with its child, or a running build's
-            daemon.client.images.remove(str(image.id))
+    before = -1
+    # Podman removes no image with children and lists them in no order: again while it helps.
+    while (found := _stages(daemon, labels)) and len(found) != before:
+        before = len(found)
+        for image in found:
+            with suppress(*DOCKER_ERRORS):  # gone with its child, or a running build's
+                daemon.client.images.remove(str(image.id))
+
+
+def _stages(daemon: Daemon, labels: Sequence[str]) -> list[Image]:
+    # Podman finds nothing where it is asked for several labels.
+    stages = daemon.client.images.list(filters={"label": f"{names.ROLE}=stage"}, all=True)
+    wanted = set(labels)
+    return [
+        image
+        for image in stages
+        if wanted <= {f"{key}={value}" for key, value in image.labels.items()}
+    ]
 
 
 def _write_context(build: ImageBuild, folder: Path) -> tuple[Path, Path]:
@@ -98,18 +114,21 @@ def _write_context(build: ImageBuild, folder: Path) -> tuple[Path, Path]:
     context, secrets = folder / "context", folder / "secrets"
     context.mkdir()
     secrets.mkdir()
-    (context / "Dockerfile").write_text(build.recipe.dockerfile, encoding="utf-8")
-    (context / INSTALL).write_text(build.recipe.install, encoding="utf-8")
-    (context / "requirements.lock").write_text(build.recipe.lock.text, encoding="utf-8")
+    made = build.recipe
+    if made.cuda:
+        (context / CUDA).write_text(made.cuda, encoding="utf-8")
+    for name, text in {
+        "Dockerfile": made.dockerfile,
+        INSTALL: made.install,
+        "left-out": "".join(f"{place}\n" for place in made.left_out),
+        "requirements.lock": made.lock.text,
+        "wanted": wanted_file(made.identity, made.options),
+    }.items():
+        (context / name).write_text(text, encoding="utf-8")
     if build.cli.builder == "classic":
         secrets = context
-    environment = uv_environment()
-    (secrets / "network").write_text(network_file(environment), encoding="utf-8")
-    certificates = environment.get("SSL_CERT_FILE")
-    if certificates is None:
-        (secrets / "certificates").touch()
-    else:
-        shutil.copyfile(certificates, secrets / "certificates")
+    for name, content in network_files(uv_environment()).items():
+        (secrets / name).write_bytes(content)
     return context, secrets
 
 
@@ -159,10 +178,12 @@ def _stream(build: ImageBuild, context: Path, *, host_network: bool) -> Iterator
         labels=build.labels,
         buildargs=build.arguments,
         network_mode="host" if host_network else None,
+        rm=True,  # Podman does not take it for part of the other
         forcerm=True,
         decode=True,
     ):
-        yield entry.get("stream") or entry.get("error") or "", "error" in entry
+        error = stream_error(entry)
+        yield entry.get("stream") or error or "", error is not None
 
 
 def _remove_own_stages(build: ImageBuild) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from docker.context.config import get_current_context_name
+
 from harness.environments.docker.building.recipe import Builder
 from harness.environments.process import Completed, run_program
 
@@ -101,8 +103,16 @@ def build_environment(cli: Cli, environment: Mapping[str, str] = os.environ) -> 
     Attestations would make images of the same content differ.
     """
     chosen = {
+        "BUILDX_BUILDER": _own_builder(environment),
         "DOCKER_BUILDKIT": "1" if cli.builder == "buildkit" else "0",
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
     }
-    removed = ("BUILDX_BUILDER", "DOCKER_DEFAULT_PLATFORM")
-    return {key: value for key, value in environment.items() if key not in removed} | chosen
+    removed = "DOCKER_DEFAULT_PLATFORM"
+    return {key: value for key, value in environment.items() if key != removed} | chosen
+
+
+def _own_builder(environment: Mapping[str, str]) -> str:
+    """Return buildx's name of the builder that is the daemon itself: it is the context's."""
+    if environment.get("DOCKER_HOST"):
+        return "default"
+    return environment.get("DOCKER_CONTEXT") or get_current_context_name() or "default"

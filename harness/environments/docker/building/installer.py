@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from harness.environments.docker import names
@@ -17,7 +19,7 @@ from harness.environments.uv import run_uv, uv_program, uv_version
 from harness.environments.uv_failures import classify
 from harness.observation import Stage
 
-__all__ = ["provide_installer"]
+__all__ = ["installer_program", "provide_installer"]
 
 _TIMEOUT_SECONDS = 600.0
 
@@ -48,6 +50,13 @@ def provide_installer(daemon: Daemon) -> str | CellFailure:
             changes=(f"LABEL {names.ROLE}=installer",),
         )
     return reference
+
+
+@contextmanager
+def installer_program(daemon: Daemon) -> Iterator[Path | CellFailure]:
+    """Yield the path of a uv that runs in the daemon's containers, or why there is none."""
+    with private_folder() as folder:
+        yield _program(daemon, uv_version().removeprefix("uv "), folder / "downloaded")
 
 
 def _program(daemon: Daemon, version: str, folder: Path) -> Path | CellFailure:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.environments.docker import names
 
-__all__ = ["needs_host_network", "network_file"]
+__all__ = ["needs_host_network", "network_file", "network_files"]
 
 # What of the environment uv is run with on this machine says how to reach an index.
 _SETTINGS = re.compile(
@@ -29,6 +30,19 @@ def network_file(environment: Mapping[str, str]) -> str:
     if "SSL_CERT_FILE" in environment:
         settings["SSL_CERT_FILE"] = f"{names.FOLDER}/certificates"
     return "".join(f"{name}={shlex.quote(settings[name])}\n" for name in sorted(settings))
+
+
+def network_files(environment: Mapping[str, str]) -> dict[str, bytes]:
+    """Return what `install.sh` finds beside itself: `network` and `certificates`, perhaps empty.
+
+    Raises:
+        OSError: the file of certificates cannot be read.
+    """
+    certificates = environment.get("SSL_CERT_FILE")
+    return {
+        "network": network_file(environment).encode(),
+        "certificates": b"" if certificates is None else Path(certificates).read_bytes(),
+    }
 
 
 def needs_host_network(environment: Mapping[str, str]) -> bool:

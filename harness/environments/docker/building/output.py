@@ -10,7 +10,7 @@ from harness.environments.uv_failures import classify
 from harness.observation import Ending, Stage
 from harness.text import last_lines, printable
 
-__all__ = ["build_failure", "phrase", "shown"]
+__all__ = ["build_failure", "install_failure", "phrase", "shown"]
 
 _PHRASES = (
     ("load build definition", "starting the build"),
@@ -67,11 +67,23 @@ def build_failure(completed: Completed, *, distribution: str) -> CellFailure:
         return _infrastructure(
             "BuilderError", f"docker build failed:\n{last_lines(log, 5, 4_000)}", log
         )
-    if int(step[1]) == _KILLED:
+    printed = "\n".join(_PRINTED.findall(log)) or log[: step.start()]
+    return _of_install(int(step[1]), printed, log, distribution)
+
+
+def install_failure(completed: Completed, *, distribution: str) -> CellFailure:
+    """Return why `install.sh`, run in a container of its own, failed with `completed`."""
+    log = shown(completed.output)
+    if _DISK_FULL.search(log):
+        return _infrastructure("DiskFull", "No space is left for environments.", log)
+    return _of_install(completed.status, log, log, distribution)
+
+
+def _of_install(status: int, printed: str, log: str, distribution: str) -> CellFailure:
+    if status == _KILLED:
         message = "The installation was killed, as a machine does that is out of memory."
         return _infrastructure("Killed", message, log)
-    printed = "\n".join(_PRINTED.findall(log)) or log[: step.start()]
-    failure = classify(Stage.BUILD, Completed(int(step[1]), "", printed), distribution=distribution)
+    failure = classify(Stage.BUILD, Completed(status, "", printed), distribution=distribution)
     return failure.model_copy(update={"log": log})
 
 

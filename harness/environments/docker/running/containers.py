@@ -6,28 +6,29 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 from docker.models.containers import Container
 
-from harness.environments.attempts import Attempts, attempts_of
+from harness.environments.attempts import Attempts, attempts_in
 from harness.environments.docker.daemon import DOCKER_ERRORS, Daemon, explain
-from harness.environments.docker.running.sandbox import (
-    container_arguments,
-    cpu_shares,
-    mounts,
-    sandbox_user,
-)
+from harness.environments.docker.running.place import Place, place_of
+from harness.environments.docker.running.sandbox import container_arguments, cpu_shares
+from harness.environments.docker.running.transfer import Sent
+from harness.environments.docker.sight import Sight
 from harness.environments.ended import Ended, outcome_of
 from harness.environments.endings import ending_of
 from harness.environments.engine import Environment, Limits, Progress, Run, RunOutcome
-from harness.environments.folders import private_folder
 from harness.environments.log import BoundedLog
+from harness.environments.stopping import stopped_run
 from harness.observation import Ending
 
 __all__ = ["outcome_of_attempt", "outcome_of_container", "run_in_containers"]
 
+_KILLED_WITHIN = 121
+"""What the probe's `guard.py` ends with where nothing outside has killed the probe's parent."""
+_ALONE = 2
+"""Processes of a container in which no attempt runs: the guard and the probe's parent."""
 _ASK_SECONDS = 0.3
 _READER_SECONDS = 5.0
 
@@ -37,6 +38,8 @@ def run_in_containers(
     environment: Environment,
     run: Run,
     *,
+    sight: Sight,
+    sent: Sent,
     cpus: frozenset[int],
     stopped: threading.Event,
     progress: Progress,
@@ -45,31 +48,33 @@ def run_in_containers(
 
     One container, and another one after each attempt that broke its own.
     """
-    foreign = sandbox_user(daemon)[1]
     try:
+        arguments = {
+            **container_arguments(environment, run),
+            **cpu_shares(daemon, run.limits, cpus),
+        }
         with (
-            attempts_of(run, foreign=foreign, stopped=stopped, progress=progress) as attempts,
-            private_folder() as folder,
+            place_of(
+                daemon, sight, sent, run, arguments, stopped=stopped, progress=progress
+            ) as place,
+            attempts_in(place.folders, run, stopped=stopped, progress=progress) as attempts,
         ):
-            arguments = {
-                **container_arguments(environment, run),
-                **cpu_shares(daemon, run.limits, cpus),
-                "user": sandbox_user(daemon)[0],
-            }
             while attempts.left:
-                _run_left(daemon, run, attempts, folder, arguments)
+                _run_left(daemon, run, attempts, place, arguments)
             return attempts.outcomes
-    except OSError as error:
-        return (_infrastructure(error),) * len(run.attempts)
+    except DOCKER_ERRORS as error:
+        given = stopped_run() if stopped.is_set() else _infrastructure(error)
+        return (given,) * len(run.attempts)
 
 
 def _run_left(
-    daemon: Daemon, run: Run, attempts: Attempts, folder: Path, arguments: dict[str, Any]
+    daemon: Daemon, run: Run, attempts: Attempts, place: Place, arguments: dict[str, Any]
 ) -> None:
     try:
         attempts.make_folders()
-        seen = mounts(daemon, run, attempts.left, folder)
-        with _started(daemon, {**arguments, "mounts": seen}, run.limits) as started:
+        seen = [*arguments["mounts"], *place.mounts(attempts.left)]
+        given = {"mounts": seen, "user": place.user}
+        with _started(daemon, arguments | given, run.limits) as started:
             attempts.watch(started)
     except DOCKER_ERRORS as error:
         attempts.give_up(_infrastructure(error))
@@ -82,6 +87,9 @@ def _infrastructure(error: Exception) -> RunOutcome:
 def outcome_of_container(state: Mapping[str, Any], limits: Limits) -> RunOutcome:
     """Return the outcome of a container that ended by itself, from Docker's `State` of it."""
     status = int(state["ExitCode"])
+    if status == _KILLED_WITHIN:
+        message = "it killed the process that had started it"
+        return RunOutcome(ending=Ending.SIGNAL, exit_status=137, signal="SIGKILL", message=message)
     outcome = ending_of(status)
     return _with_memory(outcome, limits, oom_killed=bool(state["OOMKilled"]))
 
@@ -145,6 +153,12 @@ class _StartedContainer:
 
     def broken(self) -> RunOutcome | None:
         return None  # the kernel holds it to its memory
+
+    def is_quiet(self) -> bool:
+        try:
+            return len(self._container.top()["Processes"] or ()) <= _ALONE
+        except (*DOCKER_ERRORS, KeyError):
+            return False
 
     def outcome(self, ended: Ended) -> RunOutcome:
         return outcome_of_attempt(ended, self._limits)

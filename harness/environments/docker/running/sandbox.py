@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from docker.types import DeviceRequest, LogConfig, Mount, Ulimit
 
@@ -17,15 +17,27 @@ from harness.environments.owner import owner
 from harness.environments.request import Places, requests_text
 from harness.environments.variables import probe_variables
 
-__all__ = ["container_arguments", "cpu_shares", "mounts", "sandbox_user", "visible"]
+__all__ = [
+    "NOBODY",
+    "Seen",
+    "container_arguments",
+    "cpu_shares",
+    "isolation",
+    "mounts",
+    "sandbox_user",
+    "seen_by",
+    "visible",
+]
 
-_NOBODY = 65534
+NOBODY = 65534
+"""User and group of runs where this process is root, or its user is of no account."""
 _LOG_FILE = LogConfig(type="json-file", config={"max-size": "16m", "max-file": "2"})
-# TensorFlow starts several threads for each CPU it sees, and machines of 256 CPUs exist; a fork
-# bomb is held by the memory limit long before.
-_PIDS = 4096
+_PIDS, _PIDS_FOR_EACH_CPU = 512, 32
+"""Most processes and threads: TensorFlow starts several for each CPU it sees, NumPy one."""
 _OPEN_FILES = 4096
 _TEMPORARY_BYTES = 2**30
+_SHARED_BYTES = 64 * 2**20
+"""Size of `/dev/shm`, which like `/tmp` counts as memory of the run."""
 _CAPABILITIES = {"NVIDIA_DRIVER_CAPABILITIES": "compute,utility"}
 
 
@@ -38,7 +50,7 @@ def sandbox_user(daemon: Daemon) -> tuple[str, bool]:
     if daemon.has("rootless"):
         return ("0:0", False)
     if os.getuid() == 0:
-        return (f"{_NOBODY}:{_NOBODY}", True)
+        return (f"{NOBODY}:{NOBODY}", True)
     return (f"{os.getuid()}:{os.getgid()}", daemon.has("userns"))
 
 
@@ -65,13 +77,19 @@ def container_arguments(environment: Environment, run: Run) -> dict[str, Any]:
             names.CELL: run.cell,
             names.SWEEP: run.sweep,
         },
-        "init": True,
+        "mounts": [
+            Mount(place, source, type="bind", read_only=True)
+            for place, source in environment.mounts.items()
+        ],
+        # The probe itself is process 1, and then as good as an init: see its guard.py.
+        "init": False,
         "network_mode": "none",
         "read_only": True,
         "tmpfs": {"/tmp": f"size={min(memory // 2, _TEMPORARY_BYTES)},mode=1777"},  # noqa: S108
+        "ipc_mode": "private",
+        "shm_size": _SHARED_BYTES,
         "mem_limit": memory,
         "memswap_limit": memory,
-        "pids_limit": _PIDS,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "ulimits": [
@@ -111,6 +129,30 @@ def _is_open(entry: Path) -> bool:
     return entry.is_symlink() or entry.stat().st_mode & needed == needed
 
 
+class Seen(NamedTuple):
+    """What a run sees of this machine, all of it read-only."""
+
+    places: dict[str, Path]
+    """Path in the container to folder or file here."""
+    requests: str
+    """Text of `/request/requests.json`."""
+
+
+def seen_by(run: Run, attempts: tuple[Attempt, ...]) -> Seen:
+    """Return what a run of `attempts` sees; each model and file once."""
+    given = Given.of(attempts)
+    models = {name: _model_place(name, path) for name, path in given.models.items()}
+    requests = requests_text(
+        (attempt, Places(models[given.model_of(attempt)], f"/files/{given.files_of(attempt)}"))
+        for attempt in attempts
+    )
+    places = {models[name]: path for name, path in given.models.items()}
+    for name, files in given.files.items():
+        places |= {f"/files/{name}/{seen_as}": path for seen_as, path in files.items()}
+    places["/probe"] = run.probe.parent
+    return Seen({target: path.resolve() for target, path in places.items()}, requests)
+
+
 def mounts(daemon: Daemon, run: Run, attempts: tuple[Attempt, ...], folder: Path) -> list[Mount]:
     """Return what a run of `attempts` sees of this machine, all read-only but `/out`.
 
@@ -118,22 +160,13 @@ def mounts(daemon: Daemon, run: Run, attempts: tuple[Attempt, ...], folder: Path
     Each model and file is mounted once: 600 mounts take 0.3 s longer than none.
     """
     foreign = sandbox_user(daemon)[1]
-    given = Given.of(attempts)
-    models = {name: _model_place(name, path) for name, path in given.models.items()}
-    requests = requests_text(
-        (attempt, Places(models[given.model_of(attempt)], f"/files/{given.files_of(attempt)}"))
-        for attempt in attempts
-    )
-    seen = {models[name]: path for name, path in given.models.items()}
-    for name, files in given.files.items():
-        seen |= {f"/files/{name}/{seen_as}": path for seen_as, path in files.items()}
-    seen["/probe"] = run.probe.parent
+    seen = seen_by(run, attempts)
     copies = folder / "copies"
     sources = {
-        target: visible(path.resolve(), copies / target[1:], foreign=foreign)
-        for target, path in seen.items()
+        target: visible(path, copies / target[1:], foreign=foreign)
+        for target, path in seen.places.items()
     }
-    sources["/request"] = _request_folder(folder, requests)
+    sources["/request"] = _request_folder(folder, seen.requests)
     read_only = [
         Mount(target, str(source), type="bind", read_only=True)
         for target, source in sources.items()
@@ -156,9 +189,24 @@ def _request_folder(folder: Path, requests: str) -> Path:
     return request
 
 
+def isolation(daemon: Daemon) -> str:
+    """Return what keeps runs from the daemon's machine, in a few words, and what does not."""
+    keeps = "no network, read-only, not root, no capabilities"
+    if daemon.has("seccomp") and not any("profile=unconfined" in one for one in daemon.security):
+        return keeps
+    return f"{keeps}, but no seccomp filter: the daemon has none"
+
+
 def cpu_shares(daemon: Daemon, limits: Limits, cpus: frozenset[int]) -> dict[str, Any]:
-    """Return the CPU limits. Pinned, the run also sees no more CPUs and starts no more threads."""
-    shares: dict[str, Any] = {"nano_cpus": int(min(limits.cpus, daemon.cpus) * 1e9)}
-    if cpus and daemon.shares_cpus:
+    """Return the limits on CPUs, and on the processes and threads that come with them.
+
+    Pinned, the run also sees no more CPUs and starts no more threads.
+    """
+    pinned = bool(cpus) and daemon.shares_cpus
+    shares: dict[str, Any] = {
+        "nano_cpus": int(min(limits.cpus, daemon.cpus) * 1e9),
+        "pids_limit": _PIDS + _PIDS_FOR_EACH_CPU * (len(cpus) if pinned else daemon.cpus),
+    }
+    if pinned:
         shares["cpuset_cpus"] = ",".join(str(cpu) for cpu in sorted(cpus))
     return shares

@@ -6,7 +6,12 @@ import pytest
 
 from harness.environments.docker.building.cli import Cli, build_command, build_environment, find_cli
 from harness.environments.docker.building.network import needs_host_network, network_file
-from harness.environments.docker.building.output import build_failure, phrase, shown
+from harness.environments.docker.building.output import (
+    build_failure,
+    install_failure,
+    phrase,
+    shown,
+)
 from harness.environments.process import Completed
 from harness.observation import Ending, Stage
 
@@ -57,14 +62,31 @@ def test_the_classic_builder_gets_arguments_and_no_secrets() -> None:
     ]
 
 
-def test_what_the_user_chose_for_other_builds_does_not_count() -> None:
+def test_what_the_user_chose_for_other_builds_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
     user = {"BUILDX_BUILDER": "far", "DOCKER_DEFAULT_PLATFORM": "linux/arm64", "HOME": "/h"}
     assert build_environment(Cli("docker", "buildkit"), user) == {
         "HOME": "/h",
+        "BUILDX_BUILDER": "default",
         "DOCKER_BUILDKIT": "1",
         "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
     }
     assert build_environment(Cli("docker", "classic"), user)["DOCKER_BUILDKIT"] == "0"
+
+
+def test_the_builder_is_the_daemon_that_the_harness_talks_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text('{"currentContext": "far"}')
+    for user, builder in (
+        ({}, "far"),
+        ({"DOCKER_CONTEXT": "near"}, "near"),
+        ({"DOCKER_HOST": "unix:///x", "DOCKER_CONTEXT": "near"}, "default"),
+    ):
+        assert build_environment(Cli("docker", "buildkit"), user)["BUILDX_BUILDER"] == builder
 
 
 class FakeDocker:
@@ -258,3 +280,20 @@ def test_the_message_is_what_uv_said() -> None:
     )
     failure = build_failure(Completed(1, "", output), distribution="tensorflow-cpu")
     assert failure.message == "Failed to build `foo==1`\n  Caused by: no compiler"
+
+
+@pytest.mark.parametrize(
+    ("status", "output", "kind", "ending"),
+    [
+        (2, UV_ERROR, "IndexUnavailable", Ending.INFRASTRUCTURE),
+        (1, "error: Failed to build `foo==1`", "BuildFailed", Ending.EXCEPTION),
+        (137, "Resolved 1 package", "Killed", Ending.INFRASTRUCTURE),
+        (1, "cp: write error: No space left on device", "DiskFull", Ending.INFRASTRUCTURE),
+    ],
+)
+def test_an_installation_by_itself_fails_by_the_same_words(
+    status: int, output: str, kind: str, ending: Ending
+) -> None:
+    failure = install_failure(Completed(status, "", output), distribution="tensorflow-cpu")
+    assert (failure.stage, failure.type, failure.ending) == (Stage.BUILD, kind, ending)
+    assert "secret" not in failure.model_dump_json()

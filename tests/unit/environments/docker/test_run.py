@@ -15,6 +15,7 @@ from harness.environments.docker.running.containers import outcome_of_attempt, o
 from harness.environments.docker.running.sandbox import (
     container_arguments,
     cpu_shares,
+    isolation,
     mounts,
     sandbox_user,
     visible,
@@ -53,18 +54,37 @@ def arguments(**fields: object) -> dict[str, Any]:
     return container_arguments(fakes.environment(fakes.cell()), run(**fields))
 
 
+def test_packages_that_are_mounted_are_read_only() -> None:
+    environment = fakes.environment(fakes.cell()).model_copy(
+        update={"mounts": {"/site-packages": "/volumes/v/_data/environments/12ab"}}
+    )
+    (mount,) = container_arguments(environment, run())["mounts"]
+    assert (mount["Target"], mount["Source"], mount["Type"], mount["ReadOnly"]) == (
+        "/site-packages",
+        "/volumes/v/_data/environments/12ab",
+        "bind",
+        True,
+    )
+    assert arguments()["mounts"] == []
+
+
 def test_a_run_can_do_nothing_but_compute() -> None:
     created = arguments()
     assert {
         key: created[key]
-        for key in ("network_mode", "read_only", "init", "cap_drop", "security_opt", "tmpfs")
+        for key in (
+            *("network_mode", "read_only", "init", "cap_drop", "security_opt", "tmpfs"),
+            *("ipc_mode", "shm_size"),
+        )
     } == {
         "network_mode": "none",
         "read_only": True,
-        "init": True,
+        "init": False,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges"],
         "tmpfs": {"/tmp": "size=1073741824,mode=1777"},
+        "ipc_mode": "private",
+        "shm_size": 2**26,
     }
     assert created["mem_limit"] == created["memswap_limit"] == 2**31
     assert {(limit.name, limit.hard) for limit in created["ulimits"]} == {
@@ -135,7 +155,10 @@ def test_a_run_is_never_root_of_this_machine(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_more_cpus_than_there_are_cannot_be_asked_for() -> None:
-    assert cpu_shares(daemon(cpus=1), LIMITS, frozenset()) == {"nano_cpus": 1_000_000_000}
+    assert cpu_shares(daemon(cpus=1), LIMITS, frozenset()) == {
+        "nano_cpus": 1_000_000_000,
+        "pids_limit": 544,
+    }
 
 
 def test_a_run_is_pinned_where_the_daemon_shares_our_cpus() -> None:
@@ -144,6 +167,20 @@ def test_a_run_is_pinned_where_the_daemon_shares_our_cpus() -> None:
     assert shares.get("cpuset_cpus") == ("1,3" if here.shares_cpus else None)
     elsewhere = daemon(cpus=(os.cpu_count() or 1) + 1)
     assert "cpuset_cpus" not in cpu_shares(elsewhere, LIMITS, frozenset({3, 1}))
+
+
+@pytest.mark.parametrize(
+    ("security", "said"),
+    [
+        (("name=seccomp,profile=default",), ""),
+        (("name=apparmor", "name=seccomp,profile=builtin", "name=cgroupns"), ""),
+        (("name=seccomp,profile=unconfined",), ", but no seccomp filter: the daemon has none"),
+        ((), ", but no seccomp filter: the daemon has none"),
+    ],
+)
+def test_a_missing_filter_of_system_calls_is_said(security: tuple[str, ...], said: str) -> None:
+    keeps = "no network, read-only, not root, no capabilities"
+    assert isolation(daemon(*security)) == f"{keeps}{said}"
 
 
 @pytest.mark.parametrize(
@@ -163,6 +200,12 @@ def test_how_a_container_ended(status: int, oom: bool, ending: Ending, signal: s
     outcome = outcome_of_container({"ExitCode": status, "OOMKilled": oom}, LIMITS)
     assert (outcome.ending, outcome.signal) == (ending, signal)
     assert outcome.exit_status == status
+
+
+def test_a_parent_that_was_killed_within_is_not_the_machines_doing() -> None:
+    outcome = outcome_of_container({"ExitCode": 121, "OOMKilled": False}, LIMITS)
+    assert (outcome.ending, outcome.signal, outcome.exit_status) == (Ending.SIGNAL, "SIGKILL", 137)
+    assert outcome.message == "it killed the process that had started it"
 
 
 @pytest.mark.parametrize(
