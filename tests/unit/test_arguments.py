@@ -70,8 +70,7 @@ def test_a_command_that_is_not_there() -> None:
         "  hint: did you mean 'matrix'?"
     )
     assert (
-        wrong("")
-        == "'' is no command\n"
+        wrong("") == "'' is no command\n"
         "  allowed: matrix, cells, inspect, capture, report, images, bases, clean"
     )
 
