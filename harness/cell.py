@@ -13,7 +13,7 @@ __all__ = ["Cell", "Device", "Distribution", "Flags", "Pins", "Platform", "Resol
 class Value(BaseModel):
     """Base of the records that pass between rooms: immutable, and strict about unknown fields."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class Device(StrEnum):

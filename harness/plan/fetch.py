@@ -23,18 +23,14 @@ from requests.adapters import HTTPAdapter
 from urllib3.util import Retry
 
 from harness.network import ca_bundle
-from harness.plan.releases import Release, Wheel
+from harness.plan.releases import FetchError, Release, Wheel
 
-__all__ = ["FetchError", "fetch_releases", "releases_of"]
+__all__ = ["fetch_releases", "releases_of"]
 
 TIMEOUT_SECONDS: Final = (10.0, 60.0)
 """To connect, and between two pieces of the answer."""
 
 RETRIES: Final = 2
-
-
-class FetchError(Exception):
-    """The index did not answer; the text is a word or two, without addresses."""
 
 
 def fetch_releases(distribution: str, url: str | None) -> tuple[Release, ...]:

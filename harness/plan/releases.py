@@ -11,7 +11,11 @@ from packaging.version import Version
 from harness.cell import Platform, Value
 from harness.plan.fields import OLDEST_PYTHON
 
-__all__ = ["Release", "Wheel"]
+__all__ = ["FetchError", "Release", "Wheel"]
+
+
+class FetchError(Exception):
+    """The index did not answer; the text is a word or two, without addresses."""
 
 
 class Wheel(Value):

@@ -22,7 +22,7 @@ class Attack:
     Empty for a graph, which `make.py` has by the attack's name."""
     verdict: str
     reason: str | None = None
-    """The reason's code; None where there is none."""
+    """The reason's code; with `/` between them where it is one of several; None: whatever it is."""
     stage: str | None = None
     reaches: frozenset[str] = field(default_factory=frozenset)
     """What it tries and may do."""

@@ -43,7 +43,7 @@ def test_each_comes_to_a_named_verdict(swept: Swept, attack: Attack) -> None:
     row = swept.row(attack.name)
     assert row["verdict"] in (_SAME if attack.verdict in _SAME else {attack.verdict}), row["reason"]
     if attack.reason is not None:
-        assert row["reason"]["code"] == attack.reason
+        assert row["reason"]["code"] in attack.reason.split("/")
     if attack.stage is not None:
         assert row["stage"] == attack.stage
 

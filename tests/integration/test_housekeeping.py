@@ -80,8 +80,7 @@ def engine(daemon: Daemon, apart: str, index: Files) -> Iterator[DockerEngine]:
     for item in made.inventory().items:
         if item.kind is Kind.ENVIRONMENT:
             daemon.client.images.remove(item.name)
-    for folder in ("uses", "sizes"):
-        remove_tree(cache_directory() / folder)
+    remove_tree(cache_directory() / "uses-docker")
 
 
 CELL = Cell(

@@ -88,9 +88,11 @@ class TestVenvEngine(EngineContract):
         (tmp_path / "ours" / "note").write_text("not the harness's")
         make(engine, tiny_cell())
         said = engine.clean()
-        assert [line.split(" (")[0] for line in said] == [
-            f"removed {tmp_path / 'ours' / name}" for name in ("environments", "locks")
+        *removed, freed = said
+        assert [line.split(" (")[0] for line in removed] == [
+            f"removed {tmp_path / 'ours' / name}" for name in ("environments", "locks", "uses-venv")
         ]
+        assert freed.startswith("freed ")
         assert [path.name for path in (tmp_path / "ours").iterdir()] == ["note"]
         assert (tmp_path / "theirs").is_dir()
         assert engine.clean() == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -69,10 +70,14 @@ __all__ = ["DockerEngine", "connect"]
 
 def connect(options: Options = Options()) -> DockerEngine | str:  # noqa: B008 - immutable
     """Return the engine on the daemon that answers, or one line that says why there is none."""
-    daemon = find_daemon()
-    if isinstance(daemon, str):
-        return daemon
-    return DockerEngine(daemon, Cli(None, "classic") if daemon.podman else find_cli(), options)
+    with ThreadPoolExecutor() as executor:
+        cli = executor.submit(find_cli)
+        daemon = find_daemon()
+        if isinstance(daemon, str):
+            return daemon
+        return DockerEngine(
+            daemon, Cli(None, "classic") if daemon.podman else cli.result(), options
+        )
 
 
 class DockerEngine:
@@ -122,7 +127,9 @@ class DockerEngine:
             NoEngineError: the daemon answered before and does not now.
         """
         try:
-            obstacles = {python: self._bases.obstacle(python) for python in sorted(pythons)}
+            with ThreadPoolExecutor() as executor:
+                why = executor.map(self._bases.obstacle, sorted(pythons))
+                obstacles = dict(zip(sorted(pythons), why, strict=True))
         except DOCKER_ERRORS as error:
             raise NoEngineError(
                 f"engine docker: the daemon went away ({explain(error)[1]})\n"

@@ -69,7 +69,7 @@ class Uses:
     @property
     def folder(self) -> Path:
         """Where they lie."""
-        return cache_directory() / "uses" / self._engine
+        return cache_directory() / f"uses-{self._engine}"
 
     def note(self, use: Use) -> None:
         """Note that a sweep used an environment."""
@@ -141,7 +141,7 @@ class Uses:
 
     def _size_file(self, cell: Cell) -> Path:
         name = f"{_word(cell.tensorflow, cell.device)}.json"
-        return cache_directory() / "sizes" / self._engine / name
+        return self.folder / "sizes" / name
 
 
 def no_longer_used(uses: Mapping[str, Iterable[Use]], places: Iterable[str]) -> frozenset[str]:

@@ -32,7 +32,7 @@ ATTACKS = (
         "a report of 1 GB",
         'fill(OUT + "/report.json", 2**30)',
         "failed",
-        reason="file-too-large",
+        reason="file-too-large/output-limit",  # whichever is seen first
     ),
     forger(
         "forges-infinity",

@@ -10,9 +10,9 @@ import requests
 
 from harness.cell import Platform
 from harness.errors import IndexUnavailableError, UsageError
-from harness.plan.fetch import FetchError, releases_of
+from harness.plan.fetch import releases_of
 from harness.plan.index import FRESH, Index, read_index
-from harness.plan.releases import Release, Wheel
+from harness.plan.releases import FetchError, Release, Wheel
 from tests.support.indexes import release, wheel
 
 START = datetime(2026, 11, 19, 12, 0, tzinfo=UTC)

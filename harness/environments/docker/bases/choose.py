@@ -96,9 +96,8 @@ class Bases:
         Raises:
             Those of `DOCKER_ERRORS`: the daemon does not answer.
         """
-        with self._lock:
-            chosen = self._choose(python)
-            return chosen if isinstance(chosen, str) else chosen[1]
+        chosen = self._choose(python)
+        return chosen if isinstance(chosen, str) else chosen[1]
 
     def get(self, python: str, progress: Progress) -> Base | CellFailure:
         """Return the base of `python` (`X.Y`), pulled or made if it is not there."""

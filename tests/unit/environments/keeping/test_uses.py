@@ -69,13 +69,12 @@ def test_a_damaged_note_is_none(content: bytes) -> None:
     damaged.write_bytes(content)
     assert uses.all() == {TAG: (survivor,)}
     uses.note_size(fakes.cell(), 5)
-    next(module.cache_directory().glob("sizes/docker/*.json")).write_bytes(content)
+    next(module.cache_directory().glob("uses-docker/sizes/*.json")).write_bytes(content)
     assert uses.expected_bytes(fakes.cell()) == EXPECTED_BYTES[Device.CPU]
 
 
 def test_a_cache_that_cannot_be_written_is_no_matter(cache: Path) -> None:
-    (cache / "uses").write_text("a file where a folder should be")
-    (cache / "sizes").write_text("another")
+    (cache / "uses-docker").write_text("a file where a folder should be")
     uses = Uses("docker")
     uses.note(use("s1"))
     uses.hold(TAG)
