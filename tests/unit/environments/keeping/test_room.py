@@ -163,7 +163,7 @@ def test_a_place_that_raises_takes_nothing(shelf: Shelf) -> None:
 
 def test_while_it_is_in_it_is_held(shelf: Shelf, cache: Path) -> None:
     def held() -> Iterator[Path]:
-        return cache.glob("uses/docker/*/held-*")
+        return cache.glob("uses-docker/*/held-*")
 
     ask = asking(shelf, None)
     ask("a", 1)
