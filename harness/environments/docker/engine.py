@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -13,16 +13,11 @@ from harness.cell import Cell, Device, Platform
 from harness.environments.cpus import CpuPool
 from harness.environments.cuda import system_cuda
 from harness.environments.docker.bases.choose import Bases, movable_interpreter
-from harness.environments.docker.bases.cuda import CudaImage
-from harness.environments.docker.building.build import ImageBuild, build_image
-from harness.environments.docker.building.check import check_image
+from harness.environments.docker.building.bakery import Bakery
 from harness.environments.docker.building.cli import Cli, find_cli
-from harness.environments.docker.building.installer import provide_installer
 from harness.environments.docker.building.mounted import MountedBuild, mounted_environment
-from harness.environments.docker.building.network import needs_host_network
-from harness.environments.docker.building.origin import pulled_from
-from harness.environments.docker.building.recipe import Recipe, recipe
-from harness.environments.docker.building.registry import Answer, Registry
+from harness.environments.docker.building.reach import index_out_of_reach
+from harness.environments.docker.building.registry import Registry
 from harness.environments.docker.clean import (
     clean_docker,
     remove_leftovers,
@@ -35,9 +30,8 @@ from harness.environments.docker.daemon import (
     docker_directory,
     explain,
     find_daemon,
-    find_image,
 )
-from harness.environments.docker.keeping.images import DockerPlace, build_lock
+from harness.environments.docker.keeping.images import DockerPlace
 from harness.environments.docker.keeping.inventory import docker_inventory
 from harness.environments.docker.running.containers import run_in_containers
 from harness.environments.docker.running.sandbox import isolation
@@ -51,7 +45,7 @@ from harness.environments.engine import (
     Run,
     RunOutcome,
 )
-from harness.environments.folders import locked, remove_folder
+from harness.environments.folders import remove_folder
 from harness.environments.gpu import no_gpu
 from harness.environments.interpreters import Interpreter, find_interpreter, host_platform
 from harness.environments.keeping.kept import EVERYTHING, Inventory, Selection
@@ -61,9 +55,7 @@ from harness.environments.lock import resolve
 from harness.environments.options import Options
 from harness.environments.process import stop_programs
 from harness.environments.stopping import stopped_build, stopped_run
-from harness.environments.uv import uv_environment
 from harness.errors import NoEngineError
-from harness.observation import Ending, EnvironmentFacts, Image, Stage
 
 __all__ = ["DockerEngine", "connect"]
 
@@ -102,10 +94,19 @@ class DockerEngine:
         self._sight = Sight(daemon)
         self._sent = Sent(daemon)
         self._stopped = threading.Event()
-        self._pulls = Registry(daemon, options.pull, self._stopped)
-        self._pushes = Registry(daemon, options.push, self._stopped)
         self._uses = Uses("docker")
         self._room = Room(DockerPlace(daemon, self._uses), self._uses, options.disk_bytes)
+        self._bakery = Bakery(
+            daemon=daemon,
+            cli=cli,
+            bases=self._bases,
+            room=self._room,
+            uses=self._uses,
+            sight=self._sight,
+            pulls=Registry(daemon, options.pull, self._stopped),
+            pushes=Registry(daemon, options.push, self._stopped),
+            stopped=self._stopped,
+        )
 
     @property
     def platform(self) -> Platform:
@@ -164,7 +165,7 @@ class DockerEngine:
             if self._options.bake == "never" and system_cuda(cell) is None:
                 made = self._mount(cell, lock, progress)
             else:
-                made = self._bake(cell, lock, progress)
+                made = self._bakery.bake(cell, lock, progress)
         except DOCKER_ERRORS as error:
             return daemon_failure(error)
         return made if isinstance(made, CellFailure) else made.model_copy(update={"gpu": gpu})
@@ -222,7 +223,7 @@ class DockerEngine:
 
     def clean(self, which: Selection = EVERYTHING) -> tuple[str, ...]:
         """Remove containers, images and build caches of the harness, or some of them."""
-        self._bases = Bases(self._daemon, self._options.base)
+        self._bases.forget()
         said: tuple[str, ...] = ()
         try:
             said = clean_docker(self._daemon, self._uses, which)
@@ -255,148 +256,12 @@ class DockerEngine:
                 cell=cell,
                 lock=lock,
                 base=base,
+                obstacle=partial(index_out_of_reach, self._sight),
                 progress=progress,
                 stopped=self._stopped,
             )
         )
-
-    def _bake(self, cell: Cell, lock: Lock, progress: Progress) -> Environment | CellFailure:
-        """Make the image of `lock`, or find it."""
-        wanted = self._recipe(cell, lock, progress)
-        if isinstance(wanted, CellFailure):
-            return wanted
-        return self._build_in_room(cell, wanted, progress)
-
-    def _recipe(self, cell: Cell, lock: Lock, progress: Progress) -> Recipe | CellFailure:
-        """Return what the image of `lock` is made from; all of it is there then."""
-        base = self._bases.get(cell.python, progress)
-        if isinstance(base, CellFailure):
-            return base
-        cuda = self._cuda(cell, progress)
-        if isinstance(cuda, CellFailure):
-            return cuda
-        installer = provide_installer(self._daemon)
-        if isinstance(installer, CellFailure):
-            return installer
-        return recipe(
-            *(cell, lock, base), installer=installer, builder=self._cli.builder, cuda=cuda
-        )
-
-    def _cuda(self, cell: Cell, progress: Progress) -> CudaImage | CellFailure | None:
-        """Return the image to take CUDA from; None where the cell's packages bring what it needs.
-
-        A release that no table knows brings its own, as all have done since 2.14.
-        """
-        pair = system_cuda(cell)
-        if pair is None:
-            return None
-        return self._bases.cuda(pair.cuda, pair.cudnn, cell.tensorflow, progress)
 
     def _notes(self) -> tuple[Path, ...]:
         """Return the folders of what is noted, which are of no use without the images."""
         return () if self._uses.others_at_work() else (docker_directory(), self._uses.folder)
-
-    def _build_in_room(
-        self, cell: Cell, wanted: Recipe, progress: Progress
-    ) -> Environment | CellFailure:
-        """Build the image `wanted`, or find it, once the disk has room for it."""
-        expected = self._uses.expected_bytes(cell)
-        full = self._room.enter(wanted.tag, expected, stopped=self._stopped, progress=progress)
-        if full is not None:
-            return full
-        made: Environment | CellFailure | None = None
-        try:
-            # One of several builders of one image works, in this process or others.
-            with locked(build_lock(wanted.tag), self._stopped) as held:
-                made = self._build(wanted, progress) if held else stopped_build()
-        finally:
-            if isinstance(made, Environment):
-                self._room.made(wanted.tag)
-            else:
-                self._room.leave(wanted.tag)
-        if isinstance(made, Environment) and made.facts.image is not None:
-            self._uses.note_size(cell, made.facts.image.size_bytes)
-        return made
-
-    def _build(self, wanted: Recipe, progress: Progress) -> Environment | CellFailure:
-        """Return the environment of the image `wanted`, built if it is not there; checked."""
-        there = find_image(self._daemon, wanted.tag)
-        if there is not None:
-            wrong = check_image(self._daemon, there.id or "", wanted.lock)
-            return wrong or self._environment(wanted, progress, seconds=0.0, reused=True)
-        started = time.monotonic()
-        taken = self._pulls.take(
-            wanted, lambda image: check_image(self._daemon, image, wanted.lock), progress
-        )
-        if self._stopped.is_set():
-            return stopped_build()
-        log = "" if taken.reference is not None else self._built(wanted, progress)
-        if isinstance(log, CellFailure):
-            return log
-        seconds = time.monotonic() - started
-        image = self._daemon.client.images.get(wanted.tag)
-        return check_image(self._daemon, image.id or "", wanted.lock) or self._environment(
-            wanted, progress, seconds=seconds, reused=False, log=log, taken=taken
-        )
-
-    def _index_out_of_reach(self) -> CellFailure | None:
-        """Return what becomes of a build whose index or proxy its machine cannot reach."""
-        if not needs_host_network(uv_environment()) or self._sight.shares_loopback():
-            return None
-        return CellFailure(
-            stage=Stage.BUILD,
-            ending=Ending.INFRASTRUCTURE,
-            type="IndexOutOfReach",
-            message=(
-                "the package index or proxy is on this machine's loopback, and the Docker daemon"
-                " is not on this machine: give an address that its machine can reach"
-            ),
-        )
-
-    def _built(self, wanted: Recipe, progress: Progress) -> str | CellFailure:
-        return self._index_out_of_reach() or build_image(
-            ImageBuild(
-                daemon=self._daemon,
-                cli=self._cli,
-                recipe=wanted,
-                progress=progress,
-                stopped=self._stopped,
-            )
-        )
-
-    def _environment(
-        self,
-        made: Recipe,
-        progress: Progress,
-        *,
-        seconds: float,
-        reused: bool,
-        log: str = "",
-        taken: Answer = Answer(),  # noqa: B008 - immutable
-    ) -> Environment:
-        image = self._daemon.client.images.get(made.tag)
-        base = find_image(self._daemon, made.base.reference)
-        origin = pulled_from(made, image.id or "")
-        given = self._pushes.give(made.tag, progress)
-        return Environment(
-            identity=f"docker-{made.identity}",
-            facts=EnvironmentFacts(
-                lock_digest=made.lock.digest,
-                distribution=made.lock.distribution,
-                base=made.base,
-                image=Image(
-                    tag=made.tag,
-                    digest=image.id or "",
-                    size_bytes=image.attrs.get("Size"),
-                    base_bytes=None if base is None else base.attrs.get("Size"),
-                    pushed=given.reference or origin,
-                ),
-                builder="pulled" if origin is not None else self._cli.builder,
-                installer=made.lock.installer,
-            ),
-            location=made.tag,
-            build_seconds=seconds,
-            reused=reused,
-            notes=tuple(note for note in (taken.note, given.note) if note is not None),
-            log=log,
-        )

@@ -65,6 +65,11 @@ class Bases:
         self._got: dict[str, Base] = {}
         self._lock = threading.RLock()
 
+    def forget(self) -> None:
+        """Look for every base anew, since some were removed."""
+        with self._lock:
+            self._got.clear()
+
     def describe(self) -> str:
         """Say where bases come from; asks the registry if it was not asked yet."""
         if self._wanted not in ("auto", "registry"):

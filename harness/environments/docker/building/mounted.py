@@ -13,7 +13,7 @@ import tarfile
 import threading
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,6 +64,8 @@ class MountedBuild:
     cell: Cell
     lock: Lock
     base: Base
+    obstacle: Callable[[], CellFailure | None]
+    """Returns why packages cannot be downloaded there."""
     progress: Progress
     stopped: threading.Event
 
@@ -193,6 +195,9 @@ def _install(build: MountedBuild, how: str) -> str | CellFailure:
 
     An installation that the network broke is tried twice more.
     """
+    obstacle = build.obstacle() if how == "plain" else None
+    if obstacle is not None:
+        return obstacle
     pauses: tuple[float | None, ...] = (*_PAUSES_SECONDS, None)
     for pause in pauses:
         completed = _run(build, how)

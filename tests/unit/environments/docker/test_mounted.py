@@ -22,7 +22,7 @@ from harness.environments.docker.building.mounted import (
 )
 from harness.environments.docker.daemon import Daemon
 from harness.environments.engine import CellFailure, Environment, Lock
-from harness.observation import Base, Ending
+from harness.observation import Base, Ending, Stage
 
 BASE = Base(kind="host-slice", reference="base:py3.11-01", digest="sha256:0123")
 LOCK = Lock(
@@ -115,7 +115,9 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("harness.environments.docker.building.mounted._PAUSES_SECONDS", (0.0, 0.0))
 
 
-def make(daemon: FakeDocker, lock: Lock = LOCK) -> Environment | CellFailure:
+def make(
+    daemon: FakeDocker, lock: Lock = LOCK, obstacle: CellFailure | None = None
+) -> Environment | CellFailure:
     client = cast("docker.DockerClient", daemon)
     build = MountedBuild(
         daemon=Daemon(
@@ -124,6 +126,7 @@ def make(daemon: FakeDocker, lock: Lock = LOCK) -> Environment | CellFailure:
         cell=CELL,
         lock=lock,
         base=BASE,
+        obstacle=lambda: obstacle,
         progress=lambda _: None,
         stopped=threading.Event(),
     )
@@ -187,6 +190,17 @@ def test_the_network_is_given_to_it_and_taken_away(monkeypatch: pytest.MonkeyPat
     assert daemon.removed == 2
     assert "secret" not in environment.model_dump_json()
     assert "secret" not in json.dumps(daemon.volume.attrs)
+
+
+def test_an_index_that_its_machine_cannot_reach_is_not_asked() -> None:
+    daemon = FakeDocker()
+    unreachable = CellFailure(
+        stage=Stage.BUILD, ending=Ending.INFRASTRUCTURE, type="IndexOutOfReach", message="no"
+    )
+    assert make(daemon, obstacle=unreachable) is unreachable
+    assert daemon.started == []
+    made(daemon)
+    assert isinstance(make(daemon, obstacle=unreachable), Environment)  # only bytecode is made
 
 
 def test_a_network_that_fails_is_tried_again() -> None:
