@@ -32,10 +32,10 @@ def choose_engine(wanted: str, options: Options = Options()) -> Chosen:  # noqa:
     """
     if wanted == "venv":
         return Chosen(venv := _venv(options), venv.describe())
-    if options.bake == "never" and (options.pull or options.push):
-        asked = "--pull" if options.pull else "--push"
+    asked = _about_images(options)
+    if options.bake == "never" and asked:
         raise UsageError(
-            f"{asked} is about images, and with `--bake never` there are none"
+            f"{asked[0]} is about images, and with `--bake never` there are none"
             "\n  Leave one of the two options out."
         )
     docker = connect(options)
@@ -58,17 +58,17 @@ def _venv(options: Options) -> VenvEngine:
     Raises:
         UsageError: an option is about images.
     """
-    only_images = {
-        "--base": options.base != "auto",
-        "--bake": options.bake != "always",
-        "--pull": options.pull is not None,
-        "--push": options.push is not None,
-        "--disk": options.disk_bytes is not None,
-    }
-    asked = [name for name, given in only_images.items() if given]
+    of_docker = {"--base": options.base != "auto", "--bake": options.bake != "always"}
+    asked = (*(name for name, given in of_docker.items() if given), *_about_images(options))
     if asked:
         raise UsageError(
             f"{', '.join(asked)}: images and their bases are the docker engine's, and this is venv"
             "\n  Start Docker and use `--engine docker`, or leave the option out."
         )
     return VenvEngine(options)
+
+
+def _about_images(options: Options) -> tuple[str, ...]:
+    """Return the options given that say what becomes of images."""
+    given = {"--pull": options.pull, "--push": options.push, "--disk": options.disk_bytes}
+    return tuple(name for name, value in given.items() if value is not None)

@@ -20,6 +20,11 @@ def test_mounted_environments_are_not_in_registries(option: str) -> None:
     )
 
 
+def test_mounted_environments_are_not_counted_as_images() -> None:
+    with pytest.raises(UsageError, match=r"^--disk is about images"):
+        choose_engine("docker", Options(bake="never", disk_bytes=2**30))
+
+
 def test_venvs_are_not_in_registries() -> None:
     with pytest.raises(
         UsageError, match=r"^--push: images and their bases are the docker engine's"
