@@ -24,7 +24,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from harness.cell import Cell, Distribution
+from cells import cell_of
+
+from harness.cell import Cell
 from harness.environments.docker.bases.choose import Bases
 from harness.environments.docker.building.cli import find_cli
 from harness.environments.docker.building.installer import provide_installer
@@ -37,7 +39,6 @@ from harness.model.loaders import loaders
 from harness.model.model import Model
 from harness.model.reading import read_model
 from harness.pipeline import PROBE
-from harness.plan.index import read_index
 from harness.sizes import shown_size
 from harness.sweep.readings import attempt_name
 from harness.sweep.request import material, request_text
@@ -154,16 +155,11 @@ def _line(title: str, ours: float, plain: float, more: str) -> None:
 
 def _seeded(daemon: Daemon, releases: Sequence[tuple[str, str]]) -> tuple[Made, ...]:
     """Make bases, installer and locks, which both sides start with."""
-    engine, bases, index = DockerEngine(daemon, find_cli()), Bases(daemon), read_index(os.environ)
+    engine, bases = DockerEngine(daemon, find_cli()), Bases(daemon)
     provide_installer(daemon)
     made = []
     for version, python in releases:
-        release = index.release("tensorflow-cpu", version)
-        if release is None:
-            raise SystemExit(f"the package index has no tensorflow-cpu {version}")
-        uploaded = min(wheel.uploaded for wheel in release.wheels)
-        distribution = Distribution(name="tensorflow-cpu", version=version, released=uploaded)
-        cell = Cell(tensorflow=version, python=python, distribution=distribution)
+        cell = cell_of(version, python)
         lock, base = engine.lock(cell, (), print), bases.get(python, print)
         if isinstance(lock, CellFailure) or isinstance(base, CellFailure):
             raise SystemExit(str(lock if isinstance(lock, CellFailure) else base))

@@ -12,7 +12,6 @@ Machines are shared and noisy: each pair is measured in turns, and the median ra
 from __future__ import annotations
 
 import argparse
-import os
 import subprocess
 import sys
 import tempfile
@@ -22,8 +21,9 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
+from cells import cell_of
 
-from harness.cell import Cell, Distribution
+from harness.cell import Cell
 from harness.environments.engine import Attempt, Environment, Lock
 from harness.environments.request import Places, requests_text
 from harness.environments.venv.engine import VenvEngine
@@ -32,7 +32,6 @@ from harness.model.loaders import loaders
 from harness.model.model import Model
 from harness.model.reading import read_model
 from harness.pipeline import PROBE
-from harness.plan.index import read_index
 from harness.sweep.request import request_text
 from harness.tensor import NumericTensor
 from images import images
@@ -81,15 +80,9 @@ def judging() -> None:
 
 def environments(engine: VenvEngine) -> list[tuple[Cell, Environment]]:
     """Make the environments of `RELEASES`, or find them made."""
-    index = read_index(os.environ)
     made = []
     for version, python in RELEASES:
-        release = index.release("tensorflow-cpu", version)
-        if release is None:
-            raise SystemExit(f"the package index has no tensorflow-cpu {version}")
-        uploaded = min(wheel.uploaded for wheel in release.wheels)
-        distribution = Distribution(name="tensorflow-cpu", version=version, released=uploaded)
-        cell = Cell(tensorflow=version, python=python, distribution=distribution)
+        cell = cell_of(version, python)
         lock = engine.lock(cell, (), print)
         environment = engine.build(cell, lock, print) if isinstance(lock, Lock) else lock
         if not isinstance(environment, Environment):

@@ -14,7 +14,7 @@ import pytest
 
 from harness.cell import Cell, Distribution, Resolution
 from harness.environments.docker import names
-from harness.environments.docker.building.cli import Cli, find_cli
+from harness.environments.docker.building.cli import find_cli
 from harness.environments.docker.daemon import Daemon
 from harness.environments.docker.engine import DockerEngine
 from harness.environments.docker.keeping.build_cache import our_records
@@ -23,13 +23,13 @@ from harness.environments.folders import remove_tree
 from harness.environments.keeping.kept import Kept, Kind, Selection
 from harness.environments.keeping.uses import Use, Uses
 from harness.environments.options import Options
-from harness.environments.owner import LABEL
 from harness.environments.venv.engine import VenvEngine
 from harness.environments.venv.keeping import VenvPlace
 from harness.observation import Ending
 from harness.paths import cache_directory
 from harness.report.images import render_inventories
 from tests.integration.engine_contract import PYTHON, make, silent, tiny_cell
+from tests.support.apart import apart_from_others
 from tests.support.require import docker_daemon
 from tests.support.servers import Files, package_index, serving, wheel
 
@@ -45,22 +45,8 @@ def daemon() -> Daemon:
 @pytest.fixture(scope="module")
 def apart(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Other names than the harness's own, so that all this removes is what it made."""
-    own = f"{LABEL}-kept-{os.getpid()}-{uuid.uuid4().hex[:6]}"
-    chosen = {
-        "ENVIRONMENTS": own,
-        "BASES": f"{own}-base",
-        "INSTALLERS": f"{own}-uv",
-        "FOLDER": f"/run/{own}",
-        "CACHE": f"{own}-uv",
-        "VOLUME": f"{own}-mounted",
-        **{name: f"{own}.{name.lower()}" for name in ("ROLE", "OWNER", "BUILD", "LOCK", "CELL")},
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        for name, value in chosen.items():
-            patch.setattr(names, name, value)
+    with apart_from_others(daemon, tmp_path_factory.mktemp("cache")) as own:
         yield own
-        DockerEngine(daemon, Cli(None, "classic")).clean()
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,9 +15,9 @@ from harness.environments.docker.daemon import Daemon, find_image
 from harness.environments.docker.engine import DockerEngine, connect
 from harness.environments.engine import Environment
 from harness.environments.options import Options
-from harness.environments.owner import LABEL
 from harness.observation import Ending, Image
 from tests.integration.engine_contract import Probe, make, tiny_cell
+from tests.support.apart import apart_from_others
 from tests.support.registry import dead_address, image_registry
 from tests.support.require import docker_daemon
 
@@ -33,23 +32,12 @@ def daemon() -> Daemon:
 @pytest.fixture(scope="module", autouse=True)
 def _apart(daemon: Daemon, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Other names than the harness's own, so that only what these tests made is removed."""
-    own = f"{LABEL}-test-{os.getpid()}-registry"
-    chosen = {
-        "ENVIRONMENTS": own,
-        "BASES": f"{own}-base",
-        "INSTALLERS": f"{own}-uv",
-        "FOLDER": f"/run/{own}",
-        "CACHE": f"{own}-uv",
-        "VOLUME": f"{own}-mounted",
-        **{name: f"{own}.{name.lower()}" for name in ("ROLE", "OWNER", "BUILD", "LOCK")},
-    }
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("HARNESS_CACHE", str(tmp_path_factory.mktemp("cache")))
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        apart_from_others(daemon, tmp_path_factory.mktemp("cache")),
+    ):
         patch.setattr(registry_module, "_PAUSE_SECONDS", 0.01)
-        for name, value in chosen.items():
-            patch.setattr(names, name, value)
         yield
-        DockerEngine(daemon, Cli(None, "classic")).clean()
 
 
 @pytest.fixture(scope="module")

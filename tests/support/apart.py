@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,12 +20,12 @@ __all__ = ["apart_from_others"]
 
 
 @contextmanager
-def apart_from_others(daemon: Daemon, cache: Path) -> Iterator[None]:
+def apart_from_others(daemon: Daemon, cache: Path) -> Iterator[str]:
     """Use other names than the harness's own, so that a test removes only what tests made.
 
-    It is all removed at the end, whatever becomes of the tests.
+    Yields the repository of images. It is all removed at the end, whatever becomes of the tests.
     """
-    own = f"{LABEL}-test-{os.getpid()}"
+    own = f"{LABEL}-test-{os.getpid()}-{uuid.uuid4().hex[:6]}"
     chosen = {
         "ENVIRONMENTS": own,
         "BASES": f"{own}-base",
@@ -32,11 +33,11 @@ def apart_from_others(daemon: Daemon, cache: Path) -> Iterator[None]:
         "FOLDER": f"/run/{own}",
         "CACHE": f"{own}-uv",
         "VOLUME": f"{own}-mounted",
-        **{name: f"{own}.{name.lower()}" for name in ("ROLE", "OWNER", "BUILD", "LOCK")},
+        **{name: f"{own}.{name.lower()}" for name in ("ROLE", "OWNER", "BUILD", "LOCK", "CELL")},
     }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HARNESS_CACHE", str(cache))
         for name, value in chosen.items():
             patch.setattr(names, name, value)
-        yield
+        yield own
         DockerEngine(daemon, Cli(None, "classic")).clean()
