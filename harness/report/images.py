@@ -56,9 +56,9 @@ def _below(kept: Inventory) -> Iterator[str]:
     if idle:
         size = sum((item.size_bytes or 0) - item.shared_bytes for item in idle)
         yield (
-            "As far as is noted, the last sweep of no model used"
-            f" {plural(len(idle), 'environment')} of these ({shown_size(size)}):"
-            " `harness clean --unused` removes them."
+            "Not used by the last sweep of any model, as far as is noted:"
+            f" {plural(len(idle), 'environment')} ({shown_size(size)});"
+            " `harness clean --unused` removes what is not used."
         )
     for item in kept.items:
         if item.in_use is not None and item.kind is Kind.ENVIRONMENT:

@@ -59,7 +59,7 @@ tensorflow-environment-matrix-uv                                     -  -       
 
 2 environments and what they are made with: 2.0 GB on disk, what is shared counted once; 20 GB are free.
 Beside that 54 MB of images from registries that they stand on (*): they are not the harness's and never removed by it.
-As far as is noted, the last sweep of no model used 1 environment of these (693 MB): `harness clean --unused` removes them.
+Not used by the last sweep of any model, as far as is noted: 1 environment (693 MB); `harness clean --unused` removes what is not used.
 
 venv: /cache
 There is nothing of the harness.
