@@ -330,8 +330,8 @@ def test_a_disk_without_room_for_environments(
     assert verdicts(venv_shell) == {FIRST: "unknown", SECOND: "unknown"}
     reason = venv_shell.rows()[FIRST]["reason"]
     assert reason["code"] == "infrastructure"
-    assert reason["message"].startswith("No space is left for packages.")
-    assert [path.suffix for path in (disk / "cache/environments").rglob("*")] == [".lock"]
+    assert reason["message"].startswith("about 1.1 GB of disk are needed, and ")
+    assert {path.suffix for path in (disk / "cache/environments").rglob("*")} <= {".lock"}
 
 
 def test_a_killed_harness(known: Path, shell: Shell) -> None:
