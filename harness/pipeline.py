@@ -221,10 +221,11 @@ def _is_at_work(label: str) -> bool:
 def _workers(job: Job) -> int:
     """Return how many environments are worked on at once.
 
-    One for each core keeps the cores busy, since making an environment waits for the network and
-    the disk in turns; fewer where their memory limits together exceed the machine's memory.
+    One more than there are cores: no more than that many are run at once (`CpuPool`), and one that
+    is being made waits for the network and the disk in turns. Fewer where their memory limits
+    together exceed the machine's memory.
     """
     if job.jobs is not None:
         return job.jobs
     fitting = int(psutil.virtual_memory().total // job.limits.memory_bytes)
-    return max(1, min(os.cpu_count() or 1, fitting, _MOST_JOBS))
+    return max(1, min(1 + (os.cpu_count() or 1), fitting, _MOST_JOBS))

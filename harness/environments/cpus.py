@@ -18,27 +18,34 @@ __all__ = ["CpuPool", "pinned"]
 
 
 class CpuPool:
-    """The CPUs this process may use, and how many runs are on each."""
+    """The CPUs this process may use, and how many runs are on each.
+
+    No more runs than CPUs are let in at once: more of them would only take turns, each holding its
+    memory. What is made or saved for other environments meanwhile is not held up.
+    """
 
     def __init__(self, allowed: frozenset[int] | None = None) -> None:
         self._users = Counter(dict.fromkeys(_allowed() if allowed is None else allowed, 0))
         self._lock = threading.Lock()
+        self._turns = threading.Semaphore(len(self._users) or os.cpu_count() or 1)
 
     @contextmanager
     def reserve(self, cpus: float) -> Iterator[frozenset[int]]:
         """Yield the numbers of `cpus` CPUs (rounded up), those with the fewest runs first.
 
-        Empty where the operating system cannot pin; all where there are no more.
+        Empty where the operating system cannot pin; all where there are no more. Waits while there
+        are as many runs as CPUs.
         """
-        with self._lock:
-            ranked = sorted(self._users, key=lambda cpu: (self._users[cpu], cpu))
-            chosen = frozenset(ranked[: max(1, math.ceil(cpus))])
-            self._users.update(chosen)
-        try:
-            yield chosen
-        finally:
+        with self._turns:
             with self._lock:
-                self._users.subtract(chosen)
+                ranked = sorted(self._users, key=lambda cpu: (self._users[cpu], cpu))
+                chosen = frozenset(ranked[: max(1, math.ceil(cpus))])
+                self._users.update(chosen)
+            try:
+                yield chosen
+            finally:
+                with self._lock:
+                    self._users.subtract(chosen)
 
 
 @contextmanager

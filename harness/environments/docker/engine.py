@@ -175,6 +175,8 @@ class DockerEngine:
         if self._stopped.is_set():
             return (stopped_run(),) * len(run.attempts)
         with self._cpus.reserve(run.limits.cpus) as cpus:
+            if self._stopped.is_set():  # while it waited for its turn
+                return (stopped_run(),) * len(run.attempts)
             return run_in_containers(
                 self._daemon,
                 environment,

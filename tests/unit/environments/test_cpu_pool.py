@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from harness.environments.cpus import CpuPool
@@ -24,6 +27,24 @@ def test_runs_at_the_same_time_are_spread() -> None:
             assert third == {2}
     with pool.reserve(2) as again:
         assert again == {2, 3}
+
+
+def test_no_more_runs_than_cpus_are_let_in() -> None:
+    pool = CpuPool(frozenset({0, 1}))
+    inside, most = [], []
+
+    def run() -> None:
+        with pool.reserve(1):
+            inside.append(1)
+            most.append(len(inside))
+            time.sleep(0.01)
+            inside.pop()
+
+    with ThreadPoolExecutor(6) as executor:
+        for ended in [executor.submit(run) for _ in range(12)]:
+            ended.result()
+    assert len(most) == 12
+    assert max(most) == 2
 
 
 def test_a_system_that_cannot_pin() -> None:
