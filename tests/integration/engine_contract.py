@@ -437,7 +437,8 @@ class EngineContract:
         )
         assert [outcome.ending for outcome in outcomes] == [ending] * 3
         assert len({outcome.seconds for outcome in outcomes}) == 1
-        assert all(outcome.log.startswith("starting\n") for outcome in outcomes)
+        logs = [outcome.log for outcome in outcomes]
+        assert all(log.startswith("starting\n") for log in logs), logs
         assert [probe.stage(name) for name in "abc"] == [Stage.IMPORT] * 3
 
     def test_a_start_that_raises_is_every_attempts_failure(self, probe: Probe) -> None:

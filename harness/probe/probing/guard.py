@@ -28,6 +28,7 @@ def guard(oom_kills):
     """
     if os.getpid() != 1 or not sys.platform.startswith("linux"):
         return
+    os.dup2(1, 2)  # of two streams Docker may tell the lines in another order
     killed = oom_kills()
     child = os.fork()
     if not child:
