@@ -219,10 +219,10 @@ def _plain_run(bench: Bench, made: Made, image: str) -> None:
         _docker(
             bench,
             *("run", "--rm", "--network=none", f"--volume={PROBE.parent}:/probe:ro", *files),
-            *(f"--volume={bench.model.path}:/model:ro", f"--volume={name}:/work"),
+            *(f"--volume={bench.model.path}:/model:ro", f"--volume={name}:/run/bench"),
             *("--env=CUDA_VISIBLE_DEVICES=-1", "--env=PYTHONDONTWRITEBYTECODE=1", image),
-            *("python", "/probe/probe.py", "--requests", "/work/requests.json"),
-            *("--out", "/work/out"),
+            *("python", "/probe/probe.py", "--requests", "/run/bench/requests.json"),
+            *("--out", "/run/bench/out"),
         )
         for attempt in attempts:
             ended = json.loads(Path(name, "out", attempt.name, "ended.json").read_text())

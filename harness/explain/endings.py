@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from harness.judge.versions import version
 from harness.observation import Ending, Failure, Observation, Stage
 from harness.text import one_line
 from harness.verdict import Reason
+from harness.versions import version
 
 __all__ = ["NO_GPU", "by_ending", "by_signal"]
 

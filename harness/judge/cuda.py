@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from harness.environments.cuda import versions_for
-from harness.judge.versions import version
 from harness.observation import Cuda, Library, Observation, Stage
 from harness.text import one_line
+from harness.versions import version
 
 __all__ = ["CudaTrouble", "cuda_trouble", "seen_of_cuda", "wanted_cudnn"]
 

@@ -10,12 +10,12 @@ from harness.cell import Cell, Device, Resolution
 from harness.errors import NoReferenceError, nearest
 from harness.judge.seen import Arrays, Seen
 from harness.judge.truth import mislabels
-from harness.judge.versions import same, same_minor
 from harness.model.model import Writer
 from harness.observation import Ending, Observation
 from harness.plan.plan import PlannedCell
 from harness.text import one_line
 from harness.verdict import Reference
+from harness.versions import same, same_minor
 
 __all__ = ["check_wanted", "elect"]
 

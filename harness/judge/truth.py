@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from packaging.utils import canonicalize_name
-
 from harness.cell import Cell, Device
+from harness.installed import NOT_AS_LOCKED, unlike_lock
 from harness.judge.cuda import cuda_trouble
-from harness.judge.versions import same, same_minor, version
 from harness.observation import Observation, Stage
 from harness.text import one_line
+from harness.versions import same, same_minor, version
 
 __all__ = ["mislabels", "not_as_locked"]
 
@@ -36,7 +35,7 @@ def not_as_locked(observation: Observation) -> tuple[str, ...]:
     every other end.
     """
     failure = observation.failure
-    if observation.stage is not Stage.BUILD or failure is None or failure.type != "NotAsLocked":
+    if observation.stage is not Stage.BUILD or failure is None or failure.type != NOT_AS_LOCKED:
         return ()
     return tuple(_shown(line, 300) for line in failure.message.splitlines() if line)
 
@@ -99,15 +98,7 @@ def _why_no_gpu(observation: Observation) -> str:
 def _packages(observation: Observation) -> tuple[str, ...]:
     if observation.locked and not observation.packages:
         return ("which packages are installed could not be seen",)
-    installed = {canonicalize_name(name): seen for name, seen in observation.packages.items()}
-    sentences = []
-    for name in sorted(observation.locked):
-        locked, seen = observation.locked[name], installed.get(canonicalize_name(name))
-        if seen is None:
-            sentences.append(f"{name} {locked} is locked but not installed")
-        elif not same(locked, seen):
-            sentences.append(f"{name} {_shown(seen)} is installed, {locked} is locked")
-    return tuple(sentences)
+    return unlike_lock(observation.locked, observation.packages)
 
 
 def _shown(text: str, limit: int = 80) -> str:

@@ -10,8 +10,6 @@ from typing import Annotated, Any
 import requests
 from docker.models.containers import Container
 from docker.types import LogConfig, Mount
-from packaging.utils import canonicalize_name
-from packaging.version import InvalidVersion, Version
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 import harness
@@ -20,13 +18,12 @@ from harness.environments.docker.daemon import DOCKER_ERRORS, Daemon, docker_dir
 from harness.environments.engine import CellFailure, Lock
 from harness.environments.owner import owner
 from harness.files import write_atomically
+from harness.installed import NOT_AS_LOCKED, unlike_lock
 from harness.observation import Ending, Stage
 from harness.text import last_lines, one_line
+from harness.versions import same_minor
 
-__all__ = ["NOT_AS_LOCKED", "Installed", "check_environment", "check_image", "not_as_locked"]
-
-NOT_AS_LOCKED = "NotAsLocked"
-"""Type of the failure of an environment that is not what its lock says."""
+__all__ = ["Installed", "check_environment", "check_image", "not_as_locked"]
 
 _MACHINE = Path(harness.__file__).parent / "probe" / "probing" / "machine.py"
 _ASK = """
@@ -153,29 +150,12 @@ def not_as_locked(lock: Lock, seen: Installed) -> tuple[str, ...]:
 
     Packages beside the lock (pip, setuptools) do not count: the base has them.
     """
-    return (*_python(lock, seen), *_packages(lock, seen))
+    return (*_python(lock, seen), *unlike_lock(lock.packages, seen.packages))
 
 
 def _python(lock: Lock, seen: Installed) -> Iterator[str]:
-    if seen.python.split(".")[:2] != lock.python.split("."):
+    if not same_minor(seen.python, lock.python):
         yield f"Python {one_line(seen.python, 80)} is installed, the lock is for {lock.python}"
-
-
-def _packages(lock: Lock, seen: Installed) -> Iterator[str]:
-    installed = {canonicalize_name(name): version for name, version in seen.packages.items()}
-    for name, locked in sorted(lock.packages.items()):
-        found = installed.get(canonicalize_name(name))
-        if found is None:
-            yield f"{name} {locked} is locked but not installed"
-        elif not _same(found, locked):
-            yield f"{name} {one_line(found, 80)} is installed, {locked} is locked"
-
-
-def _same(one: str, other: str) -> bool:
-    try:
-        return Version(one) == Version(other)
-    except InvalidVersion:
-        return one == other
 
 
 def _unseen(why: str) -> CellFailure:
