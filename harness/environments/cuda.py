@@ -7,8 +7,9 @@ from typing import Final, NamedTuple
 from packaging.version import Version
 
 from harness.cell import Cell, Device
+from harness.plan.wheels import brings_cuda
 
-__all__ = ["CudaVersions", "brings_cuda", "system_cuda", "versions_for"]
+__all__ = ["CudaVersions", "system_cuda", "versions_for"]
 
 
 class CudaVersions(NamedTuple):
@@ -46,19 +47,11 @@ _PAIRS: Final = {
 """Source: https://www.tensorflow.org/install/source#gpu ("Tested build configurations", Linux), as
 of 2026-03-11. The CUDA of each pair agrees with what the wheels' own build info says."""
 
-_FIRST_WITH_WHEELS = Version("2.14")
-"""The first TensorFlow whose extra `and-cuda` brings the CUDA libraries as wheels."""
-
 
 def versions_for(tensorflow: str) -> CudaVersions | None:
     """Return the CUDA and cuDNN that a release was tested with; None where no table says."""
     version = Version(tensorflow)
     return _PAIRS.get(f"{version.major}.{version.minor}")
-
-
-def brings_cuda(tensorflow: str) -> bool:
-    """Tell whether the packages of a release bring CUDA themselves."""
-    return Version(tensorflow) >= _FIRST_WITH_WHEELS
 
 
 def system_cuda(cell: Cell) -> CudaVersions | None:

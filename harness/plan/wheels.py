@@ -9,7 +9,10 @@ from packaging.version import Version
 from harness.cell import Device, Distribution, Platform
 from harness.plan.index import Index
 
-__all__ = ["by_version", "offers"]
+__all__ = ["brings_cuda", "by_version", "offers"]
+
+_FIRST_WITH_CUDA_WHEELS = Version("2.14")
+"""The first TensorFlow whose extra `and-cuda` brings the CUDA libraries as wheels."""
 
 
 def offers(
@@ -37,6 +40,11 @@ def offers(
     return {python: found[python] for python in sorted(found, key=by_version)}
 
 
+def brings_cuda(tensorflow: str) -> bool:
+    """Tell whether the packages of a release bring CUDA themselves."""
+    return Version(tensorflow) >= _FIRST_WITH_CUDA_WHEELS
+
+
 def by_version(python: str) -> Version:
     """Sort key of `X.Y` texts."""
     return Version(python)
@@ -50,7 +58,7 @@ def _distributions(version: Version, device: Device) -> tuple[tuple[str, tuple[s
     """
     if device is Device.CPU:
         return (("tensorflow-cpu", ()), ("tensorflow", ()))
-    if version >= Version("2.14"):
+    if version >= _FIRST_WITH_CUDA_WHEELS:
         return (("tensorflow", ("and-cuda",)),)
     if version >= Version("2.1"):
         return (("tensorflow", ()),)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from harness.cell import Cell
-from harness.environments.cuda import brings_cuda, system_cuda, versions_for
+from harness.environments.cuda import system_cuda, versions_for
 from harness.environments.docker.bases.pinned import load_bases
+from harness.plan.wheels import brings_cuda
 
 
 def cell(tensorflow: str, device: str) -> Cell:
