@@ -5,21 +5,17 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import NoReturn
 
 from harness import __version__
+from harness.argument_values import age, at_least_one, choices, one_of, prefix, size
 from harness.environments.choose import ENGINES
 from harness.environments.options import BAKES, BASE_SOURCES
-from harness.environments.prefix import prefix_problem, registry_prefix
 from harness.errors import UsageError, nearest
-from harness.sizes import parse_size
 from harness.verdict import Verdict
 
 __all__ = ["help_text", "parse"]
-
-_FORMATS = ("table", "markdown", "json")
 
 _END = """\
 start here:
@@ -49,7 +45,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if not first.startswith("-") and first not in commands:
         is_model = bool(first) and Path(first).exists()
         hint = f"harness matrix {first}" if is_model else nearest(first, commands)
-        raise UsageError(f"{first!r} is no command{_choices(commands, hint)}")
+        raise UsageError(f"{first!r} is no command{choices(commands, hint)}")
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         commands[options.command].refuse(unknown[0])
@@ -111,7 +107,7 @@ def _matrix(parser: _Parser) -> None:
     _reference(parser)
     parser.add_argument(
         "--jobs",
-        type=_at_least_one,
+        type=at_least_one,
         metavar="N",
         help="environments worked on at once; default: as many as fit",
     )
@@ -121,7 +117,7 @@ def _matrix(parser: _Parser) -> None:
         "--fail-on",
         action="append",
         default=[],
-        type=_one_of([verdict.value for verdict in Verdict]),
+        type=one_of([verdict.value for verdict in Verdict]),
         metavar="VERDICT",
         help="exit with 1 if a cell has this verdict, such as failed or diverged (repeatable)",
     )
@@ -132,7 +128,7 @@ def _making(parser: _Parser) -> None:
     """How environments are made; see `harness.environments.options`."""
     parser.add_argument(
         "--bake",
-        type=_one_of(BAKES),
+        type=one_of(BAKES),
         default="always",
         metavar="WHEN",
         help="always: environments are images; never: they are mounted into containers of their"
@@ -140,16 +136,16 @@ def _making(parser: _Parser) -> None:
     )
     parser.add_argument(
         "--pull",
-        type=_prefix,
+        type=prefix,
         metavar="PREFIX",
         help="use images that this registry has: registry.example/team/",
     )
     parser.add_argument(
-        "--push", type=_prefix, metavar="PREFIX", help="give this registry the images used"
+        "--push", type=prefix, metavar="PREFIX", help="give this registry the images used"
     )
     parser.add_argument(
         "--disk",
-        type=_size,
+        type=size,
         metavar="SIZE",
         help="most that environments may take at once, such as 20g; those done with are dropped",
     )
@@ -188,7 +184,7 @@ def _cells(parser: _Parser) -> None:
 def _base(parser: _Parser) -> None:
     parser.add_argument(
         "--base",
-        type=_one_of(BASE_SOURCES),
+        type=one_of(BASE_SOURCES),
         default="auto",
         metavar="SOURCE",
         help="where the bases of images come from: registry, local-image, host-slice, debian, or"
@@ -207,13 +203,7 @@ def _bases(parser: _Parser) -> None:
 
 def _inspect(parser: _Parser) -> None:
     _model(parser)
-    parser.add_argument(
-        "--format",
-        type=_one_of(("text", "json")),
-        default="text",
-        metavar="FORMAT",
-        help="text or json; default: text",
-    )
+    _format(parser, ("text", "json"))
 
 
 def _capture(parser: _Parser) -> None:
@@ -244,13 +234,7 @@ def _report(parser: _Parser) -> None:
 
 def _images(parser: _Parser) -> None:
     _engine(parser, "docker, venv, or auto: both; default: auto")
-    parser.add_argument(
-        "--format",
-        type=_one_of(("table", "json")),
-        default="table",
-        metavar="FORMAT",
-        help="table or json; default: table",
-    )
+    _format(parser, ("table", "json"))
 
 
 def _clean(parser: _Parser) -> None:
@@ -262,7 +246,7 @@ def _clean(parser: _Parser) -> None:
     )
     parser.add_argument(
         "--older-than",
-        type=_age,
+        type=age,
         metavar="AGE",
         help="only what was last used longer ago: 12h, 30d, 8w (with --unused: both must hold)",
     )
@@ -272,7 +256,7 @@ def _clean(parser: _Parser) -> None:
 
 def _engine(parser: _Parser, says: str) -> None:
     parser.add_argument(
-        "--engine", type=_one_of(ENGINES), default="auto", metavar="ENGINE", help=says
+        "--engine", type=one_of(ENGINES), default="auto", metavar="ENGINE", help=says
     )
 
 
@@ -293,57 +277,18 @@ def _results(parser: _Parser) -> None:
         metavar="DIR",
         help="where results lie; default: results",
     )
+    _format(parser, ("table", "markdown", "json"))
+
+
+def _format(parser: _Parser, forms: Sequence[str]) -> None:
+    """Add what the output may be; the first of `forms` is the default."""
     parser.add_argument(
         "--format",
-        type=_one_of(_FORMATS),
-        default="table",
+        type=one_of(forms),
+        default=forms[0],
         metavar="FORMAT",
-        help="table, markdown or json; default: table",
+        help=f"{', '.join(forms[:-1])} or {forms[-1]}; default: {forms[0]}",
     )
-
-
-def _at_least_one(word: str) -> int:
-    if not word.isascii() or not word.isdigit() or int(word) == 0:
-        problem = f"{word!r} is no number of environments\n  allowed: 1 or more"
-        raise argparse.ArgumentTypeError(problem)
-    return int(word)
-
-
-def _size(word: str) -> int:
-    size = parse_size(word)
-    if size is None:
-        problem = f"{word!r} is no size\n  allowed: such as 500m or 20g (powers of 1024)"
-        raise argparse.ArgumentTypeError(problem)
-    return size
-
-
-def _age(word: str) -> timedelta:
-    found = re.fullmatch(r"(\d{1,4})([hdw])", word, re.ASCII)
-    if found is None:
-        problem = f"{word!r} is no age\n  allowed: such as 12h, 30d or 8w (hours, days, weeks)"
-        raise argparse.ArgumentTypeError(problem)
-    return int(found[1]) * {"h": timedelta(hours=1), "d": timedelta(1), "w": timedelta(7)}[found[2]]
-
-
-def _prefix(word: str) -> str:
-    prefix = registry_prefix(word)
-    if prefix is None:
-        raise argparse.ArgumentTypeError(prefix_problem(word))
-    return prefix
-
-
-def _one_of(allowed: Sequence[str]) -> Callable[[str], str]:
-    def checked(word: str) -> str:
-        if word not in allowed:
-            problem = f"{word!r} is none of them{_choices(allowed, nearest(word, allowed))}"
-            raise argparse.ArgumentTypeError(problem)
-        return word
-
-    return checked
-
-
-def _choices(allowed: Sequence[str] | Mapping[str, _Parser], hint: str | None) -> str:
-    return f"\n  allowed: {', '.join(allowed)}" + (f"\n  hint: {hint}" if hint else "")
 
 
 _COMMANDS: Mapping[str, tuple[str, str, Callable[[_Parser], None]]] = {

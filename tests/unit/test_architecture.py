@@ -9,7 +9,16 @@ import pytest
 
 HARNESS = Path(__file__).parents[2] / "harness"
 ROOMS = ("plan", "model", "environments", "probe", "store", "sweep", "judge", "explain", "report")
-ON_TOP = ("arguments", "capture", "planning", "judging", "pipeline", "cli", "__main__")
+ON_TOP = (
+    "argument_values",
+    "arguments",
+    "capture",
+    "planning",
+    "judging",
+    "pipeline",
+    "cli",
+    "__main__",
+)
 """Root modules that wire rooms together; every other root module imports no room."""
 
 
