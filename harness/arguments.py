@@ -10,8 +10,7 @@ from typing import NoReturn
 
 from harness import __version__
 from harness.argument_values import age, at_least_one, choices, one_of, prefix, size
-from harness.environments.choose import ENGINES
-from harness.environments.options import BAKES, BASE_SOURCES
+from harness.environments.options import BAKES, BASE_SOURCES, ENGINES
 from harness.errors import UsageError, nearest
 from harness.verdict import Verdict
 

@@ -10,9 +10,7 @@ from harness.environments.options import Options
 from harness.environments.venv.engine import VenvEngine
 from harness.errors import NoEngineError, UsageError
 
-__all__ = ["ENGINES", "Chosen", "choose_engine"]
-
-ENGINES = ("auto", "docker", "venv")
+__all__ = ["Chosen", "choose_engine"]
 
 
 class Chosen(NamedTuple):

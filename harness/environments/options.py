@@ -6,7 +6,9 @@ from typing import Literal
 
 from harness.cell import Value
 
-__all__ = ["BAKES", "BASE_SOURCES", "BaseSource", "Options"]
+__all__ = ["BAKES", "BASE_SOURCES", "ENGINES", "BaseSource", "Options"]
+
+ENGINES = ("auto", "docker", "venv")
 
 BaseSource = Literal["auto", "registry", "local-image", "host-slice", "debian"]
 BASE_SOURCES = ("auto", "registry", "local-image", "host-slice", "debian")

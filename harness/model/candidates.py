@@ -9,7 +9,6 @@ from pathlib import Path
 from harness.errors import ModelError, Problem
 from harness.model.checkpoint import read_checkpoint_index
 from harness.model.detect import ACCEPTED, Foreign, identify
-from harness.model.hdf5 import hdf5_format
 from harness.model.model import Format
 from harness.model.prefixes import INDEX, META, latest, prefix_of
 from harness.untrusted import UntrustedFileError
@@ -58,6 +57,8 @@ def model_file(path: Path) -> Located | Other | None:
     try:
         kind = identify(path.resolve(strict=True))
         if kind is Format.HDF5:
+            from harness.model.hdf5 import hdf5_format  # noqa: PLC0415  (its library takes a while)
+
             kind = hdf5_format(path) or _NOT_KERAS
     except UntrustedFileError as error:
         return Other(path, str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar, assert_never
+from typing import ParamSpec, TypeVar
 
 from harness.errors import ModelError, Problem
 from harness.model.arrays import (
@@ -15,22 +15,16 @@ from harness.model.arrays import (
 )
 from harness.model.beside import Beside, find_beside
 from harness.model.candidates import Located
-from harness.model.checkpoint import inspect_checkpoint
 from harness.model.contents import model_digest, model_files
 from harness.model.detect import ACCEPTED
-from harness.model.graph_def import inspect_graph_def
-from harness.model.hdf5 import inspect_hdf5, inspect_hdf5_weights
+from harness.model.formats import inspect_format
 from harness.model.inspected import Inspected, Wiring
-from harness.model.keras_zip import inspect_keras
 from harness.model.locate import exists, locate
-from harness.model.meta_graph import inspect_meta_graph
 from harness.model.model import Code, Format, Model, Signature, Tolerance
 from harness.model.naming import model_name
 from harness.model.overrides import loader_problems, unused
-from harness.model.saved_model import inspect_saved_model
-from harness.model.settings import Settings
 from harness.model.signatures import SIGNED, chosen_signature, settings_problems
-from harness.model.tflite import UNSIGNED, inspect_tflite
+from harness.model.tflite import UNSIGNED
 from harness.model.wiring import CALL
 from harness.untrusted import os_reason
 
@@ -73,7 +67,7 @@ def _absence(path: Path) -> str:
 def _read(given: Path, located: Located, beside: Beside) -> Model:
     problems = _Problems(beside.problems)
     problems += loader_problems(located.format, beside.settings)
-    inspected = problems.of(_inspect, located, beside.settings)
+    inspected = problems.of(inspect_format, located, beside.settings)
     digest = problems.of(_digest, located, beside)
     signature = None
     if inspected is not None:
@@ -98,28 +92,6 @@ class _Problems(list[Problem]):
         except ModelError as error:
             self.extend(error.problems)
             return None
-
-
-def _inspect(located: Located, settings: Settings) -> Inspected:  # noqa: PLR0911  (one a format)
-    match located.format:
-        case Format.SAVED_MODEL:
-            return inspect_saved_model(located.path, settings.tags)
-        case Format.KERAS:
-            return inspect_keras(located.path)
-        case Format.HDF5:
-            return inspect_hdf5(located.path)
-        case Format.HDF5_WEIGHTS:
-            return inspect_hdf5_weights(located.path)
-        case Format.CHECKPOINT:
-            return inspect_checkpoint(located.path, located.prefix)
-        case Format.META_GRAPH:
-            return inspect_meta_graph(located.path, located.prefix, settings)
-        case Format.GRAPH_DEF:
-            return inspect_graph_def(located.path, settings)
-        case Format.TFLITE:
-            return inspect_tflite(located.path)
-        case _:
-            assert_never(located.format)
 
 
 def _digest(located: Located, beside: Beside) -> str:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import cli, planning
+from harness import planning
 from harness.environments.choose import Chosen
 from harness.plan.index import Index
 from tests.support.shell import INDEX, Shell
@@ -24,6 +24,6 @@ def shell(
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "120")
-    monkeypatch.setattr(cli, "choose_engine", choose)
+    monkeypatch.setattr("harness.environments.choose.choose_engine", choose)
     monkeypatch.setattr(planning, "read_index", read)
     return made

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness import cli, planning
+from harness import planning
 from harness.arguments import help_text
+from harness.commands import matrix
 from harness.environments.choose import Chosen
 from harness.environments.engine import RunOutcome
 from harness.environments.keeping.kept import EVERYTHING, Selection
@@ -153,7 +154,7 @@ def test_no_engine_is_exit_4(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> N
     def none(_wanted: str, _options: object = None) -> Chosen:
         raise NoEngineError("engine docker: no Docker daemon answers")
 
-    monkeypatch.setattr(cli, "choose_engine", none)
+    monkeypatch.setattr("harness.environments.choose.choose_engine", none)
     assert shell("matrix", "tiny", "--engine", "docker") == 4
     assert shell.err == "error: engine docker: no Docker daemon answers\n"
 
@@ -199,7 +200,7 @@ def test_a_sweep_that_was_stopped_is_no_error(
     def stopped(*_arguments: object) -> Table:
         raise InterruptedSweepError("stopped; run it again")
 
-    monkeypatch.setattr(cli, "run_matrix", stopped)
+    monkeypatch.setattr(matrix, "run_matrix", stopped)
     assert shell("matrix", "tiny") == 130
     assert shell.err == "docker engine: a fake one\nstopped; run it again\n"
 
@@ -224,7 +225,7 @@ def test_a_fault_of_our_own_shows_no_stack_trace(
     def breaks(*_arguments: object, **_names: object) -> None:
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(cli, "run_matrix", breaks)
+    monkeypatch.setattr(matrix, "run_matrix", breaks)
     assert shell("matrix", "tiny") == 70
     assert "a fault in the harness itself (ZeroDivisionError: division by zero)" in shell.err
     assert "Traceback" not in shell.err
@@ -239,7 +240,7 @@ def test_details_that_cannot_be_written_are_no_stack_trace_either(
     def breaks(*_arguments: object, **_names: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(cli, "run_matrix", breaks)
+    monkeypatch.setattr(matrix, "run_matrix", breaks)
     monkeypatch.setattr(tempfile, "NamedTemporaryFile", breaks)
     assert shell("matrix", "tiny") == 70
     assert shell.err.splitlines()[1:] == [
@@ -305,7 +306,7 @@ def test_an_engine_that_is_not_there_is_only_an_error_where_it_was_asked_for(
             raise NoEngineError("engine docker: no Docker daemon answers\n  Start Docker.")
         return Chosen(shell.engine, "")
 
-    monkeypatch.setattr(cli, "choose_engine", choose)
+    monkeypatch.setattr("harness.environments.choose.choose_engine", choose)
     assert shell("images") == 0
     assert shell.err == "docker: not listed: engine docker: no Docker daemon answers\n"
     assert shell("images", "--engine", "docker") == 4

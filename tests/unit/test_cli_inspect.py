@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from harness import cli, planning
+from harness import planning
 from tests.support.model_files import HDF5
 from tests.support.shell import Shell
 
@@ -17,7 +17,7 @@ def nothing_else(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_arguments: object, **_names: object) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(cli, "choose_engine", refuse)
+    monkeypatch.setattr("harness.environments.choose.choose_engine", refuse)
     monkeypatch.setattr(planning, "read_index", refuse)
     (shell.folder / "matrix.yaml").unlink()
 

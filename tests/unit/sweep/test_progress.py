@@ -8,9 +8,9 @@ import time
 import pytest
 from rich.console import Console
 
+from harness.sweep.live import LiveDisplay
 from harness.sweep.progress import (
     Display,
-    LiveDisplay,
     PlainDisplay,
     SilentDisplay,
     make_display,
