@@ -19,8 +19,8 @@ from harness.observation import Ending
 
 __all__ = ["Attempts", "Folders", "Started", "attempts_in", "attempts_of"]
 
-_POLL_SECONDS = 0.05
-"""How soon it is seen that an attempt has ended."""
+_POLL_SECONDS = 0.01
+"""How soon it is seen that an attempt has ended: the next one waits for that."""
 _LOOK_SECONDS = 0.2
 """Between two looks at its limits an attempt can exceed them unseen."""
 
@@ -120,6 +120,11 @@ class Attempts:
         self._stopped = stopped
         self._progress = progress
         self._outcomes: dict[str, RunOutcome] = {}
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the user has stopped the sweep."""
+        return self._stopped.is_set()
 
     @property
     def left(self) -> tuple[Attempt, ...]:

@@ -31,21 +31,31 @@ class CpuPool:
 
     @contextmanager
     def reserve(self, cpus: float) -> Iterator[frozenset[int]]:
+        """Yield the numbers of CPUs as `chosen` does, once it is the run's `turn`."""
+        with self.turn(), self.chosen(cpus) as numbers:
+            yield numbers
+
+    @contextmanager
+    def chosen(self, cpus: float) -> Iterator[frozenset[int]]:
         """Yield the numbers of `cpus` CPUs (rounded up), those with the fewest runs first.
 
-        Empty where the operating system cannot pin; all where there are no more. Waits while there
-        are as many runs as CPUs.
+        Empty where the operating system cannot pin; all where there are no more.
         """
-        with self._turns:
+        with self._lock:
+            ranked = sorted(self._users, key=lambda cpu: (self._users[cpu], cpu))
+            numbers = frozenset(ranked[: max(1, math.ceil(cpus))])
+            self._users.update(numbers)
+        try:
+            yield numbers
+        finally:
             with self._lock:
-                ranked = sorted(self._users, key=lambda cpu: (self._users[cpu], cpu))
-                chosen = frozenset(ranked[: max(1, math.ceil(cpus))])
-                self._users.update(chosen)
-            try:
-                yield chosen
-            finally:
-                with self._lock:
-                    self._users.subtract(chosen)
+                self._users.subtract(numbers)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until there are fewer runs than CPUs, and count as one."""
+        with self._turns:
+            yield
 
 
 @contextmanager

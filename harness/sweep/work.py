@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from harness.cell import Cell, Flags
+from packaging.version import Version
+
+from harness.cell import Cell, Device, Flags
 from harness.environments.engine import Engine, Limits
 from harness.model.model import Model
 from harness.plan.plan import Plan
@@ -89,8 +91,18 @@ def first_tasks(models: Iterable[ModelSweep]) -> tuple[Task, ...]:
 
 
 def by_environment(tasks: Iterable[Task]) -> Iterator[tuple[Task, ...]]:
-    """Gather tasks whose environments are made of the same things, in the order of the first."""
-    return _gathered((_environment(task), task) for task in tasks)
+    """Gather tasks whose environments are made of the same things, the largest of them first.
+
+    Where all but one are done, that one has the machine to itself and cannot use all of it: so it
+    had better be a small one. CUDA is most of an environment; then releases have grown over time.
+    """
+    groups = _gathered((_environment(task), task) for task in tasks)
+    return iter(sorted(groups, key=_largest_first))
+
+
+def _largest_first(group: Sequence[Task]) -> tuple[bool, tuple[int, ...]]:
+    cell = group[0].cell
+    return cell.device is not Device.CUDA, tuple(-part for part in Version(cell.tensorflow).release)
 
 
 def by_cell(tasks: Iterable[Task]) -> Iterator[tuple[Task, ...]]:

@@ -66,10 +66,10 @@ def test_json_of_several_models_is_an_array(two: Shell) -> None:
 def test_lines_of_progress_name_the_model_where_there_are_several(two: Shell) -> None:
     two("matrix", "tiny", "other", "--jobs", "1")
     lines = two.err.splitlines()
-    assert f"[0/4] tiny (+1) {OLD}: running" in lines
-    assert f"[2/4] other {OLD}: completed, inference 0.25 s" in lines
+    assert f"[2/4] tiny (+1) {OLD}: running" in lines
+    assert f"[4/4] other {OLD}: completed, inference 0.25 s" in lines
     two("matrix", "tiny", "--jobs", "1")
-    assert f"[1/2] {OLD}: completed, inference 0.25 s, reused" in two.err.splitlines()
+    assert f"[2/2] {OLD}: completed, inference 0.25 s, reused" in two.err.splitlines()
 
 
 def test_fail_on_counts_for_any_model(two: Shell) -> None:

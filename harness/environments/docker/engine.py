@@ -174,19 +174,16 @@ class DockerEngine:
         """Run every attempt; returns when nothing of them is left running."""
         if self._stopped.is_set():
             return (stopped_run(),) * len(run.attempts)
-        with self._cpus.reserve(run.limits.cpus) as cpus:
-            if self._stopped.is_set():  # while it waited for its turn
-                return (stopped_run(),) * len(run.attempts)
-            return run_in_containers(
-                self._daemon,
-                environment,
-                run,
-                sight=self._sight,
-                sent=self._sent,
-                cpus=cpus,
-                stopped=self._stopped,
-                progress=progress,
-            )
+        return run_in_containers(
+            self._daemon,
+            environment,
+            run,
+            sight=self._sight,
+            sent=self._sent,
+            cpus=self._cpus,
+            stopped=self._stopped,
+            progress=progress,
+        )
 
     def release(self, environment: Environment) -> None:
         """Let the image go where there is a limit on what images take; else it stays."""

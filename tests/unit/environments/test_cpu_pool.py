@@ -15,15 +15,15 @@ FOUR = frozenset({2, 3, 5, 7})
     [(1, {2}), (0.5, {2}), (1.5, {2, 3}), (4, {2, 3, 5, 7}), (64, {2, 3, 5, 7})],
 )
 def test_cpus_are_rounded_up(cpus: float, expected: set[int]) -> None:
-    with CpuPool(FOUR).reserve(cpus) as chosen:
+    with CpuPool(FOUR).chosen(cpus) as chosen:
         assert chosen == expected
 
 
 def test_runs_at_the_same_time_are_spread() -> None:
     pool = CpuPool(FOUR)
-    with pool.reserve(2) as first, pool.reserve(2) as second:
+    with pool.chosen(2) as first, pool.chosen(2) as second:
         assert (first, second) == ({2, 3}, {5, 7})
-        with pool.reserve(1) as third:
+        with pool.chosen(1) as third:
             assert third == {2}
     with pool.reserve(2) as again:
         assert again == {2, 3}

@@ -11,6 +11,7 @@ from typing import Any
 from docker.models.containers import Container
 
 from harness.environments.attempts import Attempts, attempts_in
+from harness.environments.cpus import CpuPool
 from harness.environments.docker.daemon import DOCKER_ERRORS, Daemon, explain
 from harness.environments.docker.running.place import Place, place_of
 from harness.environments.docker.running.sandbox import container_arguments, cpu_shares
@@ -40,7 +41,7 @@ def run_in_containers(
     *,
     sight: Sight,
     sent: Sent,
-    cpus: frozenset[int],
+    cpus: CpuPool,
     stopped: threading.Event,
     progress: Progress,
 ) -> tuple[RunOutcome, ...]:
@@ -48,19 +49,18 @@ def run_in_containers(
 
     One container, and another one after each attempt that broke its own.
     """
+    arguments = container_arguments(environment, run)
     try:
-        arguments = {
-            **container_arguments(environment, run),
-            **cpu_shares(daemon, run.limits, cpus),
-        }
         with (
+            cpus.chosen(run.limits.cpus) as numbers,
             place_of(
                 daemon, sight, sent, run, arguments, stopped=stopped, progress=progress
             ) as place,
             attempts_in(place.folders, run, stopped=stopped, progress=progress) as attempts,
         ):
+            arguments |= cpu_shares(daemon, run.limits, numbers)
             while attempts.left:
-                _run_left(daemon, run, attempts, place, arguments)
+                _run_left(daemon, run, attempts, place, arguments=arguments, cpus=cpus)
             return attempts.outcomes
     except DOCKER_ERRORS as error:
         given = stopped_run() if stopped.is_set() else _infrastructure(error)
@@ -68,14 +68,25 @@ def run_in_containers(
 
 
 def _run_left(
-    daemon: Daemon, run: Run, attempts: Attempts, place: Place, arguments: dict[str, Any]
+    daemon: Daemon,
+    run: Run,
+    attempts: Attempts,
+    place: Place,
+    *,
+    arguments: dict[str, Any],
+    cpus: CpuPool,
 ) -> None:
+    """Run what is left in a container of its own; only what computes takes its turn at the CPUs."""
     try:
         attempts.make_folders()
         seen = [*arguments["mounts"], *place.mounts(attempts.left)]
         given = {"mounts": seen, "user": place.user}
-        with _started(daemon, arguments | given, run.limits) as started:
-            attempts.watch(started)
+        with _created(daemon, arguments | given) as container, cpus.turn():
+            if attempts.stopped:  # while it waited
+                attempts.give_up(stopped_run())
+                return
+            container.start()
+            attempts.watch(_StartedContainer(container, run.limits))
     except DOCKER_ERRORS as error:
         attempts.give_up(_infrastructure(error))
 
@@ -110,14 +121,11 @@ def _with_memory(outcome: RunOutcome, limits: Limits, *, oom_killed: bool) -> Ru
 
 
 @contextmanager
-def _started(
-    daemon: Daemon, arguments: dict[str, Any], limits: Limits
-) -> Iterator[_StartedContainer]:
-    """Start a container; it is removed afterwards."""
+def _created(daemon: Daemon, arguments: dict[str, Any]) -> Iterator[Container]:
+    """Create a container; it is removed afterwards."""
     container = daemon.client.containers.create(**arguments)
     try:
-        container.start()
-        yield _StartedContainer(container, limits)
+        yield container
     finally:
         with suppress(*DOCKER_ERRORS):  # else it is found by its label later
             container.remove(force=True, v=True)
