@@ -94,6 +94,7 @@ def judged_table(folder: SweepFolder, record: SweepRecord, reference: str | None
         reference_inputs=inputs,
         tolerances=model.tolerances,
         labels=_read(read_first, folder.labels),
+        tasks=model.tasks,
     )
     return build_table(
         model=model.model_copy(

@@ -30,6 +30,7 @@ from harness.model.overrides import loader_problems, unused
 from harness.model.saved_model import inspect_saved_model
 from harness.model.settings import Settings
 from harness.model.signatures import SIGNED, chosen_signature, settings_problems
+from harness.model.tasks import task_problems, told_tasks
 from harness.model.tflite import UNSIGNED, inspect_tflite
 from harness.model.wiring import CALL
 from harness.untrusted import os_reason
@@ -73,6 +74,7 @@ def _absence(path: Path) -> str:
 def _read(given: Path, located: Located, beside: Beside) -> Model:
     problems = _Problems(beside.problems)
     problems += loader_problems(located.format, beside.settings)
+    problems += task_problems(beside.settings)
     inspected = problems.of(_inspect, located, beside.settings)
     digest = problems.of(_digest, located, beside)
     signature = None
@@ -182,6 +184,7 @@ def _model(
         dimensions={key: of.shape for key, of in settings.inputs.items() if of.shape is not None},
         ranges={**inspected.ranges, **told},
         tolerances={key: Tolerance(**of.model_dump()) for key, of in settings.tolerances.items()},
+        tasks=told_tasks(settings),
         requirements=settings.requirements,
         notes=(
             *located.notes,
