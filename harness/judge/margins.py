@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -67,8 +66,11 @@ class Tally:
             near = (found.margin <= found.allowed * _ROUNDING) & np.isfinite(found.moved)
         self.near_ties += int(np.count_nonzero(near))
         self.clear += int(np.count_nonzero(~near))
-        gravest = np.lexsort((found.places, -found.margin, near))[:KEPT]
-        flips = [self._flip(found, int(one), near=bool(near[one])) for one in gravest]
+        told = found._replace(
+            margin=_told(found.margin), moved=_told(found.moved), allowed=_told(found.allowed)
+        )
+        gravest = np.lexsort((told.places, -told.margin, near))[:KEPT]
+        flips = [self._flip(told, int(one), near=bool(near[one])) for one in gravest]
         self.flips = sorted([*self.flips, *flips], key=_gravity)[:KEPT]
 
     def _flip(self, found: Changed, one: int, *, near: bool) -> Flip:
@@ -78,9 +80,9 @@ class Tally:
             sample=index[0] if index else None,
             was=int(found.was[one]),
             became=int(found.became[one]),
-            margin=_finite(found.margin[one]),
-            moved=_finite(found.moved[one]),
-            allowed=_finite(found.allowed[one]),
+            margin=float(found.margin[one]),
+            moved=float(found.moved[one]),
+            allowed=float(found.allowed[one]),
             near_tie=near,
         )
 
@@ -89,6 +91,6 @@ def _gravity(flip: Flip) -> tuple[bool, float, Sequence[int]]:
     return flip.near_tie, -flip.margin, flip.index
 
 
-def _finite(value: float) -> float:
+def _told(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what JSON can hold: float64's largest number for anything that is none."""
-    return float(value) if math.isfinite(value) else sys.float_info.max
+    return np.where(np.isfinite(values), values, sys.float_info.max)
