@@ -64,10 +64,10 @@ def gravest_flip(divergence: Divergence | None) -> str | None:
 
 def flip_words(output: OutputDivergence, flip: Flip) -> str:
     """Return one line on one changed decision: where, what became what, and by what margin."""
-    call = "a near tie" if flip.near_tie else "a clear call"
+    than = "within" if flip.near_tie else "beyond"
     return (
-        f"{_where(output, flip)}: {_became(output, flip)}, {call}: margin {flip.margin:.2g}, "
-        f"{flip.allowed:.2g} counts as equal"
+        f"{_where(output, flip)}: {_became(output, flip)}; margin {flip.margin:.2g}, {than} the "
+        f"{flip.allowed:.2g} that counts as equal"
     )
 
 

@@ -13,15 +13,22 @@ ALL = "*"
 
 
 def told_tasks(settings: Settings) -> dict[str, Task]:
-    """Return what each output is for, as far as it is told; what an output lacks `*` gives."""
+    """Return what each output is for, as far as it is told; what an output lacks `*` gives.
+
+    A threshold of one output, without any task, says that its values are on one side or the other.
+    """
     tasks = {}
     if settings.task is not None or settings.threshold is not None:
         tasks[ALL] = Task(kind=settings.task or TaskKind.AUTO, threshold=settings.threshold)
     for name, told in settings.outputs.items():
         if told.task is None and told.threshold is None:
             continue
+        divided = TaskKind.AUTO if told.threshold is None else TaskKind.MULTILABEL
+        kind = told.task or settings.task or divided
         threshold = settings.threshold if told.threshold is None else told.threshold
-        tasks[name] = Task(kind=told.task or settings.task or TaskKind.AUTO, threshold=threshold)
+        if told.threshold is None and not kind.divides:
+            threshold = None
+        tasks[name] = Task(kind=kind, threshold=threshold)
     return tasks
 
 

@@ -15,6 +15,8 @@ __all__ = ["legend"]
 _OUTPUTS = 3
 """Outputs whose decisions are explained."""
 
+_NEAR_TIE = "the reference's margin is within what counts as equal"
+
 
 def legend(table: Table, left_out: Sequence[str] = ()) -> tuple[str, ...]:
     """Return sentences on what a reader of the table meets, none on what it does not show.
@@ -102,7 +104,7 @@ def _decides(decided: Decided, name: str) -> str:
 def _ties(table: Table) -> str:
     if not any(map(near_ties_only, table.cells)):
         return ""
-    return f"{NEAR_TIES} only near ties changed: their margins are no more than counts as equal"
+    return f"{NEAR_TIES} on near ties only: {_NEAR_TIE}"
 
 
 def _order(table: Table, left_out: Sequence[str]) -> str:
@@ -117,7 +119,7 @@ def _order(table: Table, left_out: Sequence[str]) -> str:
     k = ks.pop() if len(ks) == 1 else "k"
     said = []
     if TIES not in left_out and any(one.near_ties and one.clear for one in decided):
-        said.append("near ties: changed decisions whose margin is no more than counts as equal")
+        said.append(f"near ties: {_NEAR_TIE}")
     if TOP_CHANGED not in left_out and any(one.k for one in decided):
         said.append(f"top-k changed: rows with other classes among the {k} largest")
     if RANKS not in left_out and any(one.ranks for one in decided):

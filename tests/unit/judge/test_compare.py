@@ -75,7 +75,7 @@ def test_words_of_numbers() -> None:
         "output 'probabilities': differs by up to 0.5 (rel 0.67), 2 of 4 elements beyond "
         "atol 1e-05, rtol 0.0001; 1 of 2 decisions changed"
     )
-    flip = "sample 0: class 0 became class 1, a clear call: margin 0.5, 0.00012 counts as equal"
+    flip = "sample 0: class 0 became class 1; margin 0.5, beyond the 0.00012 that counts as equal"
     assert reason == Reason(code="decisions", message=line, evidence=f"{line}\n{flip}")
 
 

@@ -216,3 +216,32 @@ def test_an_empty_tag(tmp_path: Path) -> None:
     assert problems(tmp_path, 'tags: [serve, ""]') == (
         "model.yaml:1 tags[1]: '' is not a tag\n  allowed: texts such as serve"
     )
+
+
+def test_tasks_and_thresholds_that_are_none(tmp_path: Path) -> None:
+    text = """task: clasification
+threshold: high
+outputs:
+  a: {task: binary}
+  b: {threshold: nan}
+  c: {tresh: 1}
+  d: {task: 3}
+"""
+    tasks = "auto, classification, multilabel, regression, embedding"
+    assert problems(tmp_path, text) == (
+        "model.yaml:1 task: 'clasification' is not a task\n"
+        f"  allowed: {tasks}\n"
+        "  hint: did you mean 'classification'?\n"
+        "model.yaml:2 threshold: 'high' is not a number\n"
+        "  allowed: finite numbers such as 0.5 or 1e-5\n"
+        "model.yaml:4 outputs.a.task: 'binary' is not a task\n"
+        f"  allowed: {tasks}\n"
+        "  hint: a binary classifier is 'classification'\n"
+        "model.yaml:5 outputs.b.threshold: 'nan' is not a number\n"
+        "  allowed: finite numbers such as 0.5 or 1e-5\n"
+        "model.yaml:6 outputs.c.tresh: unknown key\n"
+        "  allowed: tensor, task, threshold\n"
+        "  hint: did you mean 'threshold'?\n"
+        "model.yaml:7 outputs.d.task: '3' is not a task\n"
+        f"  allowed: {tasks}"
+    )
