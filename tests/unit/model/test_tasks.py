@@ -4,11 +4,11 @@ import shutil
 from pathlib import Path
 
 import pytest
-from tests.support.graph_files import write_graph
 
 from harness.errors import ModelError
 from harness.model.model import Model, Task, TaskKind
 from harness.model.reading import read_model
+from tests.support.graph_files import write_graph
 
 DIGITS = Path(__file__).parents[3] / "examples" / "digits" / "savedmodel"
 
