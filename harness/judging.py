@@ -5,7 +5,7 @@ Nothing here runs anything: all is a function of the files of one sweep.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
@@ -19,6 +19,8 @@ from harness.judge.recommend import recommend
 from harness.judge.reference import elect
 from harness.judge.seen import Seen
 from harness.judge.weigh import verdict_of
+from harness.model.model import Task
+from harness.model.tasks import ALL
 from harness.observation import Ending, Observation
 from harness.report.build import build_table
 from harness.report.table import Table
@@ -26,11 +28,15 @@ from harness.store.layout import SweepFolder
 from harness.store.record import RECORDED_INPUTS, SweepRecord
 from harness.store.saved import Saved, read_first, read_tensors
 from harness.tensor import Tensor
+from harness.text import one_line
 from harness.verdict import Reference, Verdict
 
 __all__ = ["EqualInputs", "equal_inputs", "judged_table"]
 
 _T = TypeVar("_T")
+
+_NAMED = 5
+"""Most outputs that a note lists."""
 
 _NO_REFERENCE_INPUTS = (
     "preprocess.py: whether a divergence begins in it cannot be told, since expected.npz comes"
@@ -86,18 +92,26 @@ def judged_table(folder: SweepFolder, record: SweepRecord, reference: str | None
     inputs = None if source is None else _inputs(folder, saved, source)
     if inputs is None or not _were_fed(folder, record, saved, inputs):
         seen = replace(seen, equal_inputs={})
+    outputs = _outputs(folder, saved, elected)
     judgements = judge(
         plan.cells,
         seen,
         elected,
-        _outputs(folder, saved, elected),
+        outputs,
         reference_inputs=inputs,
         tolerances=model.tolerances,
         labels=_read(read_first, folder.labels),
+        tasks=model.tasks,
     )
     return build_table(
         model=model.model_copy(
-            update={"notes": (*model.notes, *_notes(folder, record, saved, elected, inputs))}
+            update={
+                "notes": (
+                    *model.notes,
+                    *_notes(folder, record, saved, elected, inputs),
+                    *_tasks_of_none(model.tasks, outputs),
+                )
+            }
         ),
         engine=record.engine,
         engine_description=record.engine_description,
@@ -200,6 +214,21 @@ def _identical(actual: Mapping[str, Tensor], reference: Mapping[str, Tensor]) ->
     if named is None:
         return False
     return verdict_of(compare(named, reference, {}, decide=False)) is Verdict.IDENTICAL
+
+
+def _tasks_of_none(
+    tasks: Mapping[str, Task], outputs: Mapping[str, Tensor] | None
+) -> Iterator[str]:
+    """Say which tasks are of outputs that the reference does not have."""
+    if outputs is None:
+        return
+    known = ", ".join(one_line(name, 80) for name in list(outputs)[:_NAMED])
+    for name in tasks:
+        if name != ALL and name not in outputs:
+            yield (
+                f"model.yaml: outputs.{one_line(name, 80)}: what it is for is not used, as the"
+                f" reference has no such output (but {known or 'none'})"
+            )
 
 
 def _notes(

@@ -11,11 +11,15 @@ from harness.cell import Value
 from harness.observation import Stage
 
 __all__ = [
+    "Decided",
+    "DecisionKind",
     "Divergence",
+    "Flip",
     "Judgement",
     "LoaderJudgement",
     "NoiseFloor",
     "OutputDivergence",
+    "Ranks",
     "Reason",
     "Reference",
     "Scores",
@@ -58,6 +62,82 @@ class Reason(Value):
     """What to do about it; empty where nothing is known."""
 
 
+class DecisionKind(StrEnum):
+    """What the values of one output decide."""
+
+    CLASS = "class"
+    """Each row of the last axis one class: its argmax."""
+    SIDE = "side"
+    """Each value one answer: whether it is above a threshold."""
+    NEIGHBOUR = "neighbour"
+    """Each sample which other sample is nearest, by cosine."""
+    NONE = "none"
+    """Nothing: they are numbers."""
+
+
+class Flip(Value):
+    """A decision that is another than in the reference."""
+
+    index: tuple[int, ...]
+    """Where in the output it is: of a class without the last axis, of a neighbour the sample."""
+    sample: int | None
+    """The index on the first axis; None where the output has none."""
+    was: int
+    """The reference's class, side (0 or 1) or nearest sample."""
+    became: int
+    margin: float
+    """How far the reference was from deciding the same: its value of the class it chose less that
+    of the class that was chosen here, the distance of its value from the threshold, or the like
+    difference of two cosines. On the output's own scale."""
+    moved: float
+    """By how much what `margin` measures changed; never less than it."""
+    allowed: float
+    """By how much it may change through differences that count as equal."""
+    near_tie: bool
+    """Whether `margin` is no more than `allowed`; else it was a clear call."""
+
+
+class Ranks(Value):
+    """Spearman's rank correlation of an output with the reference (see `judge.ranks`)."""
+
+    over: Literal["classes", "samples"]
+    """What is put in order: the values of each row, or of each column over the samples."""
+    mean: float
+    least: float
+    at: int
+    """The row or column that has `least`."""
+    count: int
+    """Rows or columns that were looked at, from the first on."""
+    length: int
+    """Values in each that were put in order, from the first on."""
+
+
+class Decided(Value):
+    """What one output decides, and which decisions are others than the reference's."""
+
+    kind: DecisionKind
+    detected: bool
+    """Whether the reference's values told it; else `model.yaml` did."""
+    why: str
+    """What told it, such as `its rows sum to 1`."""
+    threshold: float | None = None
+    """Of a side, in units of the output."""
+    near_ties: int = 0
+    """Changed decisions that differences which count as equal can change."""
+    clear: int = 0
+    """The other changed decisions."""
+    flips: tuple[Flip, ...] = ()
+    """The gravest changed decisions: clear calls first, then those of the largest margins."""
+    k: int | None = None
+    """None where there are no more classes than this."""
+    top_k_changed: int | None = None
+    """Rows of which other classes are among the `k` largest values."""
+    top_k_of: int | None = None
+    """Rows that were looked at for it, from the first on."""
+    ranks: Ranks | None = None
+    """None where there is nothing to put in order."""
+
+
 class OutputDivergence(Value):
     """Measured distance of one output from the reference's output of the same name."""
 
@@ -77,9 +157,10 @@ class OutputDivergence(Value):
     max_ulp: int | None = None
     """Largest distance in units in the last place of the output's dtype; None for non-floats."""
     decisions: int | None = None
-    """Number of samples whose argmax over the last axis (or, where `labels.npz` is 0 and 1, whose
-    side of 0.5) can be asked for; None where it cannot."""
+    """Number of decisions the output holds (see `decided`); None where it holds none."""
     decisions_changed: int | None = None
+    decided: Decided | None = None
+    """What it decides; None where that was not looked for, or it has another type than floats."""
     mismatched: int = 0
     """Elements that are not within tolerance."""
     total: int = 0
@@ -116,7 +197,8 @@ class Scores(Value):
     """How good a cell's outputs are by `labels.npz`. None: does not apply."""
 
     top1: float | None = None
-    """Share of samples whose largest value (of one sigmoid value: its side of 0.5) is the label."""
+    """Share of samples whose largest value is the label, or of values that are on the label's side
+    of the threshold."""
     top_k: float | None = None
     """Share of samples whose label is among the `k` largest values."""
     k: int | None = None

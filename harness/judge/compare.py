@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
-from harness.judge.decisions import changed, decisions
+from harness.judge.decisions import Made, decisions
+from harness.judge.margins import Allowance
 from harness.judge.metrics import measure
 from harness.judge.noise import Noise
+from harness.judge.tasks import Rule, rule_of
 from harness.judge.tolerance import allowed
 from harness.model.model import Tolerance
-from harness.tensor import StringTensor, Tensor
+from harness.tensor import NumericTensor, Tensor
 from harness.verdict import Divergence, OutputDivergence
 
 __all__ = ["WITHOUT_DISTANCE", "compare"]
@@ -27,7 +29,7 @@ def compare(
     reference: Mapping[str, Tensor],
     tolerances: Mapping[str, Tolerance],
     *,
-    sides: Collection[str] = (),
+    rules: Mapping[str, Rule] | None = None,
     noise: Mapping[str, Noise] | None = None,
     decide: bool = True,
 ) -> Divergence:
@@ -35,10 +37,11 @@ def compare(
 
     Outputs stand in the reference's order, those it lacks at the end. The totals are the worst
     over the outputs; None where an output has no distance, as then no number holds for the cell.
-    `sides` names the outputs whose single column decides by its side of 0.5. Within `noise`, by
-    output, a distance counts as within tolerance. Without `decide` no decisions are looked for.
+    `rules` say what the outputs decide; without them it is found from the reference. Within
+    `noise`, by output, a distance counts as within tolerance. Without `decide` no decisions are
+    looked for.
     """
-    beside = _Beside(tolerances, sides, noise or {}, decide)
+    beside = _Beside(tolerances, rules, noise or {}, decide)
     outputs: dict[str, OutputDivergence] = {}
     for name, wanted in reference.items():
         found = actual.get(name)
@@ -65,7 +68,7 @@ class _Beside(NamedTuple):
     """How two tensors are to be compared."""
 
     tolerances: Mapping[str, Tolerance]
-    sides: Collection[str]
+    rules: Mapping[str, Rule] | None
     noise: Mapping[str, Noise]
     decide: bool
 
@@ -94,29 +97,30 @@ def _compare(name: str, actual: Tensor, reference: Tensor, beside: _Beside) -> O
     if distance.nonfinite:
         message = f"NaN or Inf differ in {distance.nonfinite} of {distance.total} elements"
         return measured(status="nonfinite", message=message)
-    count, flipped = None, None
-    if beside.decide:
-        sides = name in beside.sides
-        count, flipped = _decisions(actual, reference, identical=distance.identical, sides=sides)
+    equal = Allowance(atol or 0.0, rtol or 0.0, noise.allowed_distance)
+    made = _made(name, reference if distance.identical else actual, reference, equal, beside)
     beyond = distance.mismatched > (noise.allowed_elements if tolerance is None else 0)
     return measured(
         status=_status(distance.identical, beyond),
         max_abs=distance.max_abs,
         max_rel=distance.max_rel,
         max_ulp=distance.max_ulp,
-        decisions=count,
-        decisions_changed=flipped,
+        decisions=made.total,
+        decisions_changed=made.changed,
+        decided=made.decided,
     )
 
 
-def _decisions(
-    actual: Tensor, reference: Tensor, *, identical: bool, sides: bool
-) -> tuple[int | None, int | None]:
-    """Return how many decisions there are and how many changed."""
-    count = decisions(reference, sides=sides)
-    if count is None or isinstance(actual, StringTensor) or isinstance(reference, StringTensor):
-        return None, None
-    return count, 0 if identical else changed(actual, reference)
+def _made(name: str, actual: Tensor, reference: Tensor, equal: Allowance, beside: _Beside) -> Made:
+    """Return the decisions of one output, and which of them changed."""
+    if not beside.decide:
+        return Made()
+    rule = rule_of(reference) if beside.rules is None else beside.rules.get(name)
+    if rule is None:
+        return Made()
+    assert isinstance(actual, NumericTensor)
+    assert isinstance(reference, NumericTensor)
+    return decisions(actual, reference, rule, equal)
 
 
 def _status(identical: bool, beyond: bool) -> Literal["identical", "equivalent", "diverged"]:

@@ -1,94 +1,173 @@
-"""What a model decides: the argmax over the last axis, or a side of 0.5, and whether it changed."""
+"""What a model decides, and which decisions are others than the reference's, by what margin."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple, assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.judge.floats import FLOATS, widen
-from harness.judge.metrics import BLOCK
-from harness.tensor import NumericTensor, Tensor
+from harness.judge.choices import BLOCK, above, blocks, numbers
+from harness.judge.floats import widen
+from harness.judge.margins import Allowance, Changed, Tally
+from harness.judge.neighbours import asked, neighbours_changed
+from harness.judge.ranks import TopK, over_classes, over_samples
+from harness.judge.tasks import Rule
+from harness.tensor import NumericTensor
+from harness.verdict import Decided, DecisionKind, Ranks
 
-__all__ = ["accuracy", "changed", "decisions", "one_column", "top"]
+__all__ = ["TOP_K", "Made", "decisions"]
 
-_THRESHOLD = 0.5
-"""Above it the one value of a sample says yes, as in Keras's BinaryAccuracy."""
+TOP_K = 5
+"""As the field counts: top-5."""
 
 
-def decisions(tensor: Tensor, *, sides: bool = False) -> int | None:
-    """Return how many decisions the tensor holds: one per row of the last axis.
+class Made(NamedTuple):
+    """The decisions of one output."""
 
-    With `sides` each value of a single column is one: the side of 0.5 it is on. None where the
-    tensor holds none: other types than floats, fewer than two axes or two classes.
+    total: int | None = None
+    """None where it decides nothing."""
+    changed: int | None = None
+    decided: Decided | None = None
+
+
+class _Order(NamedTuple):
+    """What became of the order of an output's values."""
+
+    ranks: Ranks | None = None
+    top: TopK | None = None
+
+
+def decisions(
+    actual: NumericTensor,
+    reference: NumericTensor,
+    rule: Rule,
+    allowance: Allowance,
+    *,
+    block: int = BLOCK,
+) -> Made:
+    """Return what `rule` says is decided, in two tensors of one type and shape, of floats.
+
+    A changed decision is a near tie where differences within `allowance` can change it: so where
+    every element is within it, every change is one. Elements that are NaN or infinite in one
+    tensor only make clear calls.
     """
-    if not isinstance(tensor, NumericTensor) or tensor.dtype not in FLOATS:
+    shape = _shape(reference, rule)
+    tally = Tally(shape)
+    if actual is not reference:
+        for found in _changes(actual, reference, rule, allowance, block):
+            tally.add(found)
+    order = _order(actual, reference, rule)
+    decided = Decided(
+        kind=rule.kind,
+        detected=rule.detected,
+        why=rule.why,
+        threshold=rule.threshold,
+        near_ties=tally.near_ties,
+        clear=tally.clear,
+        flips=tuple(tally.flips),
+        k=None if order.top is None else order.top.k,
+        top_k_changed=None if order.top is None else order.top.changed,
+        top_k_of=None if order.top is None else order.top.of,
+        ranks=order.ranks,
+    )
+    if rule.kind is DecisionKind.NONE:
+        return Made(decided=decided)
+    return Made(math.prod(shape), tally.near_ties + tally.clear, decided)
+
+
+def _shape(reference: NumericTensor, rule: Rule) -> tuple[int, ...]:
+    """Return the shape of the decisions."""
+    match rule.kind:
+        case DecisionKind.CLASS:
+            return reference.shape[:-1]
+        case DecisionKind.NEIGHBOUR:
+            return (asked(reference),)
+        case DecisionKind.SIDE | DecisionKind.NONE:
+            return reference.shape
+        case _:
+            assert_never(rule.kind)
+
+
+def _changes(
+    actual: NumericTensor,
+    reference: NumericTensor,
+    rule: Rule,
+    allowance: Allowance,
+    block: int,
+) -> Iterator[Changed]:
+    """Give the decisions that changed, in blocks."""
+    if rule.kind is DecisionKind.NEIGHBOUR:
+        if asked(reference):
+            yield neighbours_changed(actual, reference, allowance)
+    elif rule.kind is not DecisionKind.NONE:
+        threshold = rule.threshold
+        columns = reference.shape[-1] if threshold is None else 1
+        for start, (x, y) in blocks(actual, reference, columns=columns, block=block):
+            if threshold is None:
+                found = _classes(x, y, reference.dtype, allowance)
+            else:
+                found = _sides(x[:, 0], y[:, 0], reference.dtype, allowance, threshold)
+            if found is not None:
+                yield found._replace(places=found.places + start)
+
+
+def _classes(
+    actual: NDArray[Any], reference: NDArray[Any], dtype: str, allowance: Allowance
+) -> Changed | None:
+    """Return the rows of [rows, classes] whose argmax is another; None where none is.
+
+    The margin is that of the class it was over the class it became. Where neither differs by more
+    than is allowed, the two together move by no more than the sum of that.
+    """
+    was, became = (np.argmax(numbers(rows, dtype), axis=-1) for rows in (reference, actual))
+    (places,) = np.nonzero(was != became)
+    if not places.size:
         return None
-    if sides and one_column(tensor):
-        return tensor.array.size
-    shape = tensor.shape
-    if len(shape) < 2 or shape[-1] < 2:  # noqa: PLR2004
+    was, became = was[places], became[places]
+    best, taken = widen(reference[places, was], dtype), widen(reference[places, became], dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        margin = best - taken
+        now = widen(actual[places, was], dtype) - widen(actual[places, became], dtype)
+        moved = margin - now
+        allowed = allowance.of(best) + allowance.of(taken)
+    return Changed(places, was, became, margin, moved, allowed)
+
+
+def _sides(
+    actual: NDArray[Any],
+    reference: NDArray[Any],
+    dtype: str,
+    allowance: Allowance,
+    threshold: float,
+) -> Changed | None:
+    """Return the elements of [elements] that are on the other side; None where none is."""
+    was, became = (above(numbers(values, dtype), threshold) for values in (reference, actual))
+    (places,) = np.nonzero(was != became)
+    if not places.size:
         return None
-    return tensor.array.size // shape[-1]
+    value, now = widen(reference[places], dtype), widen(actual[places], dtype)
+    with np.errstate(over="ignore", invalid="ignore"):
+        margin, moved = np.abs(value - threshold), np.abs(now - value)
+    return Changed(
+        places,
+        was[places].astype(np.intp),
+        became[places].astype(np.intp),
+        margin,
+        moved,
+        allowance.of(value),
+    )
 
 
-def one_column(tensor: NumericTensor) -> bool:
-    """Tell whether the tensor holds one value per sample: shape [samples] or [samples, 1]."""
-    return len(tensor.shape) == 1 or (len(tensor.shape) == 2 and tensor.shape[1] == 1)  # noqa: PLR2004
-
-
-def changed(actual: NumericTensor, reference: NumericTensor, *, block: int = BLOCK) -> int:
-    """Return how many decisions differ between two tensors of one shape that hold some."""
-    pairs = zip(_choices(actual, block), _choices(reference, block), strict=True)
-    return sum(int(np.count_nonzero(a != b)) for a, b in pairs)
-
-
-def accuracy(tensor: NumericTensor, labels: NDArray[Any], *, block: int = BLOCK) -> float:
-    """Return the share of decisions that equal `labels`, integers of shape [decisions].
-
-    Of a single column the classes are 0 and 1.
-    """
-    right = start = 0
-    for choices in _choices(tensor, block):
-        right += int(np.count_nonzero(choices == labels[start : start + choices.size]))
-        start += choices.size
-    return right / labels.size
-
-
-def top(tensor: NumericTensor, labels: NDArray[Any], k: int, *, block: int = BLOCK) -> float:
-    """Return the share of rows whose label, of shape [rows], is among their `k` largest values.
-
-    Of equal values the first counts as larger and NaN as the largest, as argmax has it; so with
-    `k` = 1 this is `accuracy`.
-    """
-    classes = tensor.shape[-1]
-    columns = np.arange(classes)
-    right = start = 0
-    for rows in _rows(tensor, block):
-        wanted = labels[start : start + len(rows), np.newaxis]
-        start += len(rows)
-        known = (wanted >= 0) & (wanted < classes)
-        place = np.where(known, wanted, 0).astype(np.intp)
-        score = np.take_along_axis(rows, place, axis=-1)
-        alike = (rows == score) | (np.isnan(rows) & np.isnan(score))
-        larger = (rows > score) | (np.isnan(rows) & ~np.isnan(score))
-        before = np.count_nonzero(larger | (alike & (columns < place)), axis=-1)
-        right += int(np.count_nonzero(known[:, 0] & (before < k)))
-    return right / labels.size
-
-
-def _choices(tensor: NumericTensor, block: int) -> Iterator[NDArray[Any]]:
-    """Give the class of every row, in blocks of whole rows."""
-    for rows in _rows(tensor, block):
-        one = rows.shape[-1] == 1
-        yield (rows[:, 0] > _THRESHOLD).astype(np.intp) if one else np.argmax(rows, axis=-1)
-
-
-def _rows(tensor: NumericTensor, block: int) -> Iterator[NDArray[np.float64]]:
-    classes = 1 if one_column(tensor) else tensor.shape[-1]
-    rows = tensor.array.reshape(-1, classes)
-    step = max(1, block // classes)
-    for start in range(0, len(rows), step):
-        yield widen(rows[start : start + step], tensor.dtype)
+def _order(actual: NumericTensor, reference: NumericTensor, rule: Rule) -> _Order:
+    match rule.kind:
+        case DecisionKind.CLASS:
+            return _Order(*over_classes(actual, reference, TOP_K))
+        case DecisionKind.SIDE if len(reference.shape) > 1 and reference.shape[-1] > 1:
+            return _Order(over_classes(actual, reference, TOP_K)[0])
+        case DecisionKind.SIDE | DecisionKind.NONE:
+            return _Order(over_samples(actual, reference))
+        case _:
+            return _Order()

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from harness.cell import Cell
 from harness.judge.preprocess import with_preprocess
-from harness.judge.scores import sides
 from harness.judge.seen import Seen
+from harness.judge.tasks import rules_of
 from harness.judge.training import judge_training, measures
 from harness.judge.weigh import Yardstick, noise_of, unknown, weigh
-from harness.model.model import Tolerance
+from harness.model.model import Task, Tolerance
 from harness.observation import Observation
 from harness.plan.plan import PlannedCell
 from harness.tensor import Tensor
@@ -31,6 +31,7 @@ def judge(
     reference_inputs: Mapping[str, Tensor] | None,
     tolerances: Mapping[str, Tolerance],
     labels: NDArray[Any] | None,
+    tasks: Mapping[str, Task] | None = None,
     top_k: int = 5,
 ) -> tuple[Judgement, ...]:
     """Return the verdict of every cell, in the plan's order, with every loader's beside it.
@@ -38,7 +39,8 @@ def judge(
     `reference_outputs` are those of `expected.npz` or of the reference's cell, None where there is
     no reference; `reference_inputs` what `preprocess.py` made there, None where there is none.
     `labels` are the ground truth (see `harness.judge.scores`); with more classes than `top_k` the
-    share of samples with the label among so many is told too. Failures have no reason yet:
+    share of samples with the label among so many is told too. `tasks` are what `model.yaml` says
+    the outputs are for. Failures have no reason yet:
     `harness.explain` gives it.
     """
     told = seen.observations.get(reference.cell) if reference.cell is not None else None
@@ -51,7 +53,7 @@ def judge(
         inputs=reference_inputs,
         tolerances=tolerances,
         labels=labels,
-        sides=sides(reference_outputs or {}, labels),
+        rules=rules_of(reference_outputs or {}, labels, tasks or {}),
         top_k=top_k,
     )
     trained = measures(seen, reference.cell)

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from packaging.version import Version
 
 from harness.cell import Cell, Device, Resolution
+from harness.judge.flips import flipped, gravest_flip
 from harness.plan.plan import PlannedCell
 from harness.verdict import Judgement, Reference, Verdict
 
@@ -29,27 +30,41 @@ def recommend(
 ) -> Recommendation:
     """Return the newest cell that agrees with the reference, decisions included.
 
-    Only cells with default pins and flags count. Those whose repeats agree go before those whose
-    do not, environments resolved as of the release before those resolved today, then the newest
-    TensorFlow, CPU, the newest Python. Only the first loader counts.
+    Only cells with default pins and flags count. Those in which decisions changed on near ties are
+    taken where there are no others, and it is said; clear calls may not change. Those whose
+    repeats agree go before those whose do not, environments resolved as of the release before
+    those resolved today, then the newest TensorFlow, CPU, the newest Python. Only the first loader
+    counts.
     """
     planned = {planned.cell.id: planned.cell for planned in cells}
-    agreeing = [judgement for judgement in judgements if _agrees(judgement)]
-    candidates = [j for j in agreeing if _is_plain(planned[j.cell])]
+    close = [judgement for judgement in judgements if _agrees(judgement)]
+    tied = {judgement.cell for judgement in close if flipped(judgement.divergence).near_ties}
+    plain = [judgement for judgement in close if _is_plain(planned[judgement.cell])]
+    candidates = [judgement for judgement in plain if judgement.cell not in tied] or plain
     if not candidates:
-        return Recommendation(None, _why_none(judgements, agreeing))
+        return Recommendation(None, _why_none(judgements, close))
     steady = [judgement for judgement in candidates if judgement.deterministic is not False]
     best = max(steady or candidates, key=lambda judgement: _standing(planned[judgement.cell]))
     told = "deterministic " if 0 < len(steady) < len(candidates) else ""
+    agreeing = [one for one in close if best.cell in tied or one.cell not in tied]
     which = _which([planned[judgement.cell] for judgement in agreeing], len(judgements), told)
     twice = "" if best.deterministic is not False else "; running it twice gave different bits"
-    return Recommendation(best.cell, f"{which}: {_distance(best, reference)}{twice}")
+    newest = Version(planned[best.cell].tensorflow)
+    over = [one for one in plain if Version(planned[one.cell].tensorflow) > newest]
+    passed = _passed_over(sum(one.cell in tied for one in over))
+    return Recommendation(best.cell, f"{which}: {_distance(best, reference)}{twice}{passed}")
 
 
 def _agrees(judgement: Judgement) -> bool:
-    divergence = judgement.divergence
-    changed = 0 if divergence is None else divergence.decisions_changed or 0
-    return judgement.verdict in _AGREES and changed == 0
+    return judgement.verdict in _AGREES and not flipped(judgement.divergence).clear
+
+
+def _passed_over(count: int) -> str:
+    """Say that newer cells would come first, but for near ties."""
+    if not count:
+        return ""
+    agree = "1 newer cell agrees" if count == 1 else f"{count} newer cells agree"
+    return f"; {agree} too, but for decisions that changed on near ties"
 
 
 def _is_plain(cell: Cell) -> bool:
@@ -93,7 +108,21 @@ def _distance(best: Judgement, reference: Reference) -> str:
     outputs = () if divergence is None else divergence.outputs.values()
     noisy = any(output.status == "equivalent" and output.mismatched for output in outputs)
     within = "tolerance or the noise of repeats" if noisy else "tolerance"
-    return f"its outputs differ from the reference{by}, within {within}, and no decision changed"
+    differ = f"its outputs differ from the reference{by}, within {within}"
+    return f"{differ}, and {_changed(best)}"
+
+
+def _changed(best: Judgement) -> str:
+    count = flipped(best.divergence).near_ties
+    if not count:
+        return "no decision changed"
+    decisions = (
+        "1 decision changed, on a near tie"
+        if count == 1
+        else (f"{count} decisions changed, all on near ties")
+    )
+    worst = gravest_flip(best.divergence)
+    return f"{decisions}{'' if worst is None else f' ({worst})'}"
 
 
 def _why_none(judgements: Sequence[Judgement], agreeing: Sequence[Judgement]) -> str:

@@ -15,6 +15,7 @@ from harness.judge.matching import NamedOtherwiseError, matched
 from harness.judge.noise import Noise, floor, larger, noise
 from harness.judge.scores import scores
 from harness.judge.seen import Arrays, Seen
+from harness.judge.tasks import Rule
 from harness.judge.truth import mislabels, not_as_locked
 from harness.judge.words import by, why_diverged, why_nondeterministic
 from harness.model.model import Tolerance
@@ -52,8 +53,8 @@ class Yardstick:
     """What `preprocess.py` made in the reference's environment; None where there is none."""
     tolerances: Mapping[str, Tolerance]
     labels: NDArray[Any] | None
-    sides: frozenset[str]
-    """Outputs whose one value per sample decides by its side of 0.5."""
+    rules: Mapping[str, Rule]
+    """What the outputs decide."""
     top_k: int
 
 
@@ -139,13 +140,13 @@ def measured(
     by_name = first and (told is None or observation.loader == told.loader)
     tensors = reference if itself else _named(outputs(observation), reference, by_name=by_name)
     own = yardstick.noise if itself else noise_of(observation, tensors, repeat)
-    divergence = compare(tensors, reference, yardstick.tolerances, sides=yardstick.sides)
+    divergence = compare(tensors, reference, yardstick.tolerances, rules=yardstick.rules)
     allowance = larger(own, yardstick.noise)
     explained = False
     if allowance and verdict_of(divergence) is Verdict.DIVERGED:
         divergence = _with_noise(divergence, tensors, yardstick, allowance)
         explained = verdict_of(divergence) is not Verdict.DIVERGED
-    found = scores(tensors, yardstick.labels, sides=yardstick.sides, top_k=yardstick.top_k)
+    found = scores(tensors, yardstick.labels, yardstick.rules, top_k=yardstick.top_k)
     return Measured(divergence, own, explained, found)
 
 
@@ -164,7 +165,8 @@ def noise_of(
         repeated = None
     if repeated is None:
         return {}
-    return {name: one for name, one in noise(compare(repeated, outputs, {})).items() if one.found}
+    apart = compare(repeated, outputs, {}, decide=False)
+    return {name: one for name, one in noise(apart).items() if one.found}
 
 
 def verdict_of(divergence: Divergence) -> Verdict:
@@ -232,18 +234,24 @@ def _with_noise(
     yardstick: Yardstick,
     allowance: Mapping[str, Noise],
 ) -> Divergence:
-    """Return `divergence` in which outputs that noise explains are equivalent, and say so."""
+    """Return `divergence` in which outputs that noise explains are equivalent, and say so.
+
+    Decisions that noise can change are near ties in every output.
+    """
     assert yardstick.outputs is not None
-    allowed = compare(tensors, yardstick.outputs, yardstick.tolerances, noise=allowance)
+    allowed = compare(
+        tensors, yardstick.outputs, yardstick.tolerances, rules=yardstick.rules, noise=allowance
+    )
     outputs = {
         name: output.model_copy(
             update={
                 "status": allowed.outputs[name].status,
                 "message": f"no more than noise: repeats disagree{by({name: allowance[name]})}",
+                "decided": allowed.outputs[name].decided,
             }
         )
         if output.status == "diverged" and allowed.outputs[name].status == "equivalent"
-        else output
+        else output.model_copy(update={"decided": allowed.outputs[name].decided})
         for name, output in divergence.outputs.items()
     }
     return divergence.model_copy(update={"outputs": outputs})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from harness.judge.compare import WITHOUT_DISTANCE
+from harness.judge.flips import changed_words, flip_words, of_output
 from harness.judge.noise import Noise
 from harness.text import one_line
 from harness.verdict import Divergence, OutputDivergence, Reason
@@ -14,6 +15,8 @@ __all__ = ["by", "describe", "gravest", "why_diverged", "why_nondeterministic", 
 # The first of these that a cell shows is its reason: a missing output tells more than a number.
 _ORDER = ("missing", "extra", "dtype", "shape", "nonfinite", "diverged", "equivalent")
 _EVIDENCE_LINES = 20
+_FLIPS = 3
+"""Changed decisions of each output that are told, the gravest ones."""
 _CLOSE_ENOUGH = (
     "Where that is close enough, set `tolerances` in model.yaml; else take another cell."
 )
@@ -27,7 +30,8 @@ def why_diverged(divergence: Divergence) -> Reason:
     """Return the reason of a cell that has outputs beyond tolerance.
 
     Codes: `missing-output`, `extra-output`, `dtype`, `shape`, `nonfinite`, and for numbers beyond
-    tolerance `decisions` where an argmax changed, else `numbers`.
+    tolerance `decisions` where one changed that was a clear call, else `numbers`. The evidence has
+    each output, with the gravest of its changed decisions.
     """
     (_, worst), *others = gravest(divergence)
     lines = [describe(name, output) for name, output in gravest(divergence)]
@@ -39,9 +43,17 @@ def why_diverged(divergence: Divergence) -> Reason:
     return Reason(
         code=code,
         message=message,
-        evidence="\n".join(lines[:_EVIDENCE_LINES]),
+        evidence="\n".join(_evidence(divergence)[:_EVIDENCE_LINES]),
         remedy=_CLOSE_ENOUGH if code == "numbers" else "",
     )
+
+
+def _evidence(divergence: Divergence) -> list[str]:
+    lines = []
+    for name, output in gravest(divergence):
+        flips = () if output.decided is None else output.decided.flips[:_FLIPS]
+        lines += [describe(name, output), *(flip_words(output, flip) for flip in flips)]
+    return lines
 
 
 def why_nondeterministic(
@@ -123,7 +135,7 @@ def _numbers(output: OutputDivergence) -> str:
         f"elements beyond atol {output.atol:g}, rtol {output.rtol:g}"
     )
     if output.decisions_changed is not None:
-        text += f"; {output.decisions_changed} of {output.decisions} decisions changed"
+        text += f"; {changed_words(output)}"
     return text
 
 
@@ -131,10 +143,10 @@ def _is_beyond(output: OutputDivergence) -> bool:
     return output.status != "equivalent" and output.status in _ORDER
 
 
-def _rank(output: OutputDivergence) -> tuple[int, int, float]:
-    decisions = output.decisions_changed or 0
+def _rank(output: OutputDivergence) -> tuple[int, int, int, float]:
+    near, clear = of_output(output)
     share = float("inf") if output.max_rel is None else output.max_rel
-    return _ORDER.index(output.status), -decisions, -share
+    return _ORDER.index(output.status), -clear, -near, -share
 
 
 def _code(output: OutputDivergence) -> str:
@@ -142,7 +154,7 @@ def _code(output: OutputDivergence) -> str:
         return f"{output.status}-output"
     if output.status in WITHOUT_DISTANCE:
         return output.status
-    return "decisions" if output.decisions_changed else "numbers"
+    return "decisions" if of_output(output).clear else "numbers"
 
 
 def _instead(outputs: Mapping[str, OutputDivergence]) -> str:

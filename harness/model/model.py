@@ -9,7 +9,17 @@ from pydantic import Field
 
 from harness.cell import Value
 
-__all__ = ["Code", "Format", "Model", "Signature", "TensorSpec", "Tolerance", "Writer"]
+__all__ = [
+    "Code",
+    "Format",
+    "Model",
+    "Signature",
+    "Task",
+    "TaskKind",
+    "TensorSpec",
+    "Tolerance",
+    "Writer",
+]
 
 
 class Format(StrEnum):
@@ -63,6 +73,35 @@ class Tolerance(Value):
 
     atol: float | None = Field(default=None, ge=0)
     rtol: float | None = Field(default=None, ge=0)
+
+
+class TaskKind(StrEnum):
+    """What an output is for, and so what it decides."""
+
+    AUTO = "auto"
+    """Found from the outputs (`harness.judge.tasks`)."""
+    CLASSIFICATION = "classification"
+    """Of each row the class with the largest value; of one value for each sample its side of a
+    threshold."""
+    MULTILABEL = "multilabel"
+    """Of each value its side of a threshold."""
+    REGRESSION = "regression"
+    """Numbers: nothing is decided."""
+    EMBEDDING = "embedding"
+    """Of each sample which other sample of the batch is nearest, by cosine."""
+
+    @property
+    def divides(self) -> bool:
+        """Whether a threshold may divide the values of such an output."""
+        return self not in (TaskKind.REGRESSION, TaskKind.EMBEDDING)
+
+
+class Task(Value):
+    """What the user says one output, or (under the name `*`) all others, is for."""
+
+    kind: TaskKind = TaskKind.AUTO
+    threshold: float | None = None
+    """In units of the output; None: found from the outputs."""
 
 
 class Code(Value):
@@ -125,6 +164,8 @@ class Model(Value):
     ranges: dict[str, tuple[float, float]] = Field(default_factory=dict)
     """[low, high) of generated inputs, by input name."""
     tolerances: dict[str, Tolerance] = Field(default_factory=dict)
+    tasks: dict[str, Task] = Field(default_factory=dict)
+    """By output; `*` stands for all others, which without it are found from the outputs."""
     requirements: tuple[str, ...] = ()
     """Further packages the model needs in every environment (PEP 508)."""
     notes: tuple[str, ...] = ()

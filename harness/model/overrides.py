@@ -47,7 +47,7 @@ def unused(format: Format, settings: Settings) -> tuple[str, ...]:  # noqa: A002
         keys.append((f"tags {', '.join(settings.tags)}", "has none"))
     if format not in _WIRED:
         named = [f"inputs.{name}.tensor" for name, of in settings.inputs.items() if of.tensor]
-        named += [f"outputs.{name}" for name in settings.outputs]
+        named += [f"outputs.{name}.tensor" for name, of in settings.outputs.items() if of.tensor]
         if named:
             keys.append((", ".join(named), "is not called by its tensors"))
     return tuple(f"{key} not used: a model in the format {format} {why}" for key, why in keys)

@@ -24,6 +24,7 @@ from harness.model.model import Code, Format, Model, Signature, Tolerance
 from harness.model.naming import model_name
 from harness.model.overrides import loader_problems, unused
 from harness.model.signatures import SIGNED, chosen_signature, settings_problems
+from harness.model.tasks import task_problems, told_tasks
 from harness.model.tflite import UNSIGNED
 from harness.model.wiring import CALL
 from harness.untrusted import os_reason
@@ -67,6 +68,7 @@ def _absence(path: Path) -> str:
 def _read(given: Path, located: Located, beside: Beside) -> Model:
     problems = _Problems(beside.problems)
     problems += loader_problems(located.format, beside.settings)
+    problems += task_problems(beside.settings)
     inspected = problems.of(inspect_format, located, beside.settings)
     digest = problems.of(_digest, located, beside)
     signature = None
@@ -154,6 +156,7 @@ def _model(
         dimensions={key: of.shape for key, of in settings.inputs.items() if of.shape is not None},
         ranges={**inspected.ranges, **told},
         tolerances={key: Tolerance(**of.model_dump()) for key, of in settings.tolerances.items()},
+        tasks=told_tasks(settings),
         requirements=settings.requirements,
         notes=(
             *located.notes,

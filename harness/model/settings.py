@@ -16,7 +16,7 @@ from harness.cell import Value
 from harness.errors import ModelError, Problem, nearest
 from harness.model.graph import tensor_ref
 from harness.model.loaders import LOADERS
-from harness.model.model import Format
+from harness.model.model import Format, TaskKind
 from harness.plan.fields import TENSORFLOW_PACKAGES, shown, wrong
 from harness.plan.problems import pydantic_problems, repeated
 from harness.plan.yaml_positions import KeyPath, Positions, read_yaml
@@ -71,6 +71,21 @@ def _format(value: object) -> object:
     if isinstance(value, str) and value not in names:
         raise wrong(f"{value!r} is not a format", ", ".join(names), nearest(value, names))
     return value
+
+
+def _task(value: object) -> object:
+    names = [member.value for member in TaskKind]
+    if value not in names:
+        hint = _TASK_HINTS.get(str(value).lower()) or nearest(str(value), names)
+        raise wrong(f"{shown(value)} is not a task", ", ".join(names), hint)
+    return value
+
+
+_TASK_HINTS = {
+    "binary": "a binary classifier is 'classification'",
+    "sigmoid": "did you mean 'multilabel'?",
+    "softmax": "did you mean 'classification'?",
+}
 
 
 def _relative(text: str) -> str:
@@ -129,6 +144,7 @@ _Size = Annotated[float, BeforeValidator(_size)]
 _Tensor = Annotated[str, AfterValidator(_tensor)]
 _Tag = Annotated[str, AfterValidator(_tag)]
 _Loader = Annotated[str, AfterValidator(_loader)]
+_Task = Annotated[TaskKind, BeforeValidator(_task)]
 
 
 class InputSettings(Value):
@@ -142,10 +158,20 @@ class InputSettings(Value):
     """[low, high)."""
 
 
-class OutputSettings(Value):
-    """Which tensor of a bare graph is an output."""
+def _says_something(value: object) -> object:
+    if value == {}:
+        raise wrong("says nothing", f"at least one of {', '.join(OutputSettings.model_fields)}")
+    return value
 
-    tensor: _Tensor
+
+class OutputSettings(Value):
+    """What one output is for, and which tensor of a bare graph it is."""
+
+    tensor: _Tensor | None = None
+    """`NODE:0`; it makes this name an output."""
+    task: _Task | None = None
+    threshold: _Number | None = None
+    """In units of the output."""
 
 
 class ToleranceSettings(Value):
@@ -170,8 +196,12 @@ class Settings(Value):
     seed: Annotated[int, BeforeValidator(_whole(0, _MAX_SEED))] = 0
     batch_size: Annotated[int, BeforeValidator(_whole(1, _MAX_DIMENSION))] = 8
     inputs: dict[str, InputSettings] = Field(default_factory=dict)
-    outputs: dict[str, OutputSettings] = Field(default_factory=dict)
-    """Of a bare graph."""
+    task: _Task | None = None
+    """Of the outputs that have none of their own."""
+    threshold: _Number | None = None
+    outputs: dict[str, Annotated[OutputSettings, BeforeValidator(_says_something)]] = Field(
+        default_factory=dict
+    )
     tolerances: dict[str, ToleranceSettings] = Field(default_factory=dict)
     """By output; `*` stands for all others."""
     requirements: tuple[Annotated[str, AfterValidator(_requirement)], ...] = ()

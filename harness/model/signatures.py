@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from harness.errors import ModelError, Problem, nearest
 from harness.model.arrays import describe
@@ -101,7 +102,19 @@ def settings_problems(settings: Settings, signature: Signature | None) -> list[P
         for name in settings.tolerances
         if outputs and name not in (*outputs, _ALL)
     ]
+    problems += [
+        _unknown_output(settings, name, outputs)
+        for name, told in settings.outputs.items()
+        if outputs and name not in outputs and (told.task or told.threshold is not None)
+    ]
     return problems
+
+
+def _unknown_output(settings: Settings, name: str, known: Sequence[str]) -> Problem:
+    problem = _unknown(settings.where("outputs", name), "output", name, known)
+    if problem.hint is None and any(told.tensor for told in settings.outputs.values()):
+        return replace(problem, hint="those with a `tensor` are all the outputs there are")
+    return problem
 
 
 def _unknown(where: str, kind: str, name: str, known: Iterable[str]) -> Problem:

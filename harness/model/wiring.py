@@ -43,7 +43,8 @@ class Wired:
 
 def is_told(settings: Settings) -> bool:
     """Tell whether `model.yaml` names tensors."""
-    return bool(settings.outputs) or any(given.tensor for given in settings.inputs.values())
+    fed = any(given.tensor for given in settings.inputs.values())
+    return fed or any(given.tensor for given in settings.outputs.values())
 
 
 def wire(path: Path, graph: Graph, settings: Settings) -> Wired:

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 
+from harness.judge.flips import flipped
 from harness.judge.words import gravest
 from harness.report.layout import NONE, Column
 from harness.report.table import CellRow
-from harness.report.words import UNSTABLE, flat, moved_decisions, number, verdict_words
-from harness.verdict import Divergence
+from harness.report.words import (
+    NEAR_TIES,
+    UNSTABLE,
+    flat,
+    moved_decisions,
+    near_ties_only,
+    number,
+    verdict_words,
+)
+from harness.verdict import Decided, Divergence
 
 __all__ = [
     "EQUAL_INPUTS",
     "NOISE",
     "PREPROCESS",
+    "RANKS",
+    "TIES",
+    "TOP_CHANGED",
     "VERDICT",
     "details",
     "essentials",
@@ -23,6 +36,7 @@ __all__ = [
 VERDICT = "verdict"
 """Header of the column that colours or bold type mark."""
 PREPROCESS, EQUAL_INPUTS, NOISE = "preprocess\ndiff", "on equal\ninputs", "noise"
+TIES, TOP_CHANGED, RANKS = "near\nties", "top-k\nchanged", "rank\ncorr."
 """Headers that the legend explains."""
 
 
@@ -49,9 +63,42 @@ def _ulp(cell: CellRow) -> str:
 
 
 def _decisions(cell: CellRow) -> str:
-    """Show how many decisions changed, of how many, in the output where most did."""
+    """Show how many decisions changed, of how many, in the output where most did.
+
+    Where all that changed are near ties, in every output, they are marked.
+    """
     moved = moved_decisions(cell)
-    return NONE if moved is None else f"{moved[0]}/{moved[1]}"
+    mark = NEAR_TIES if near_ties_only(cell) else ""
+    return NONE if moved is None else f"{moved[0]}/{moved[1]}{mark}"
+
+
+def _near_ties(cell: CellRow) -> str:
+    """Show how many of the changed decisions are near ties, where some but not all are."""
+    near, clear = flipped(cell.divergence)
+    return str(near) if near and clear else NONE
+
+
+def _decided(cell: CellRow) -> Iterator[Decided]:
+    if cell.divergence is not None:
+        for output in cell.divergence.outputs.values():
+            if output.decided is not None:
+                yield output.decided
+
+
+def _top_changed(cell: CellRow) -> str:
+    """Show how many rows have other classes among their largest, in the output where most do."""
+    found = [(one.top_k_changed, one.top_k_of) for one in _decided(cell) if one.k is not None]
+    worst = max(found, key=lambda pair: pair[0] or 0, default=None)
+    return NONE if worst is None else f"{worst[0]}/{worst[1]}"
+
+
+def _ranks(cell: CellRow) -> str:
+    """Show the least rank correlation, rounded down: 1 is said only of 1."""
+    found = [one.ranks.least for one in _decided(cell) if one.ranks is not None]
+    if not found:
+        return NONE
+    least = min(found)
+    return "1" if least == 1 else f"{math.floor(least * 10_000) / 10_000:.4f}"
 
 
 def _accuracy(cell: CellRow) -> str:
@@ -135,6 +182,7 @@ _DETAILS: tuple[Column[CellRow], ...] = (
     Column(EQUAL_INPUTS, lambda cell: _apart(cell.equal_inputs), "right"),
     Column(NOISE, _noise, "right"),
     Column("RMSE", _rmse, "right"),
+    Column(TIES, _near_ties, "right"),
     Column("distribution", lambda cell: _text(cell.actual.distribution), shared=True),
     Column("python", lambda cell: _text(cell.actual.python)),
     Column("numpy", lambda cell: _text(cell.actual.numpy)),
@@ -142,6 +190,8 @@ _DETAILS: tuple[Column[CellRow], ...] = (
     Column("cuda", lambda cell: _text(cell.actual.cuda)),
     Column("cudnn", _cudnn),
     Column("device", _device, shared=True),
+    Column(TOP_CHANGED, _top_changed, "right"),
+    Column(RANKS, _ranks, "right"),
     Column("run s", _run_seconds, "right"),
     Column("build s", lambda cell: _seconds(cell.seconds.build), "right"),
     Column("max rel", _max_rel, "right"),

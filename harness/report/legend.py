@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from harness.report.columns import EQUAL_INPUTS, NOISE, PREPROCESS
+from harness.report.columns import EQUAL_INPUTS, NOISE, PREPROCESS, RANKS, TIES, TOP_CHANGED
 from harness.report.table import CellRow, Table
-from harness.report.words import UNSTABLE
-from harness.verdict import Verdict
+from harness.report.words import NEAR_TIES, UNSTABLE, near_ties_only
+from harness.text import one_line
+from harness.verdict import Decided, DecisionKind, Verdict
 
 __all__ = ["legend"]
+
+_OUTPUTS = 3
+"""Outputs whose decisions are explained."""
+
+_NEAR_TIE = "the reference's margin is within what counts as equal"
 
 
 def legend(table: Table, left_out: Sequence[str] = ()) -> tuple[str, ...]:
@@ -20,6 +26,9 @@ def legend(table: Table, left_out: Sequence[str] = ()) -> tuple[str, ...]:
     lines = (
         _verdicts(table),
         _numbers(table),
+        _decisions(table),
+        _ties(table),
+        _order(table, left_out),
         _errors(table),
         _inputs(table, left_out),
         _unstable(table, left_out),
@@ -67,6 +76,55 @@ def _numbers(table: Table) -> str:
     if not any(cell.divergence is not None for cell in table.cells):
         return ""
     return "max abs diff: the largest of any element; ULP: in units in the last place"
+
+
+def _decisions(table: Table) -> str:
+    """Say what the outputs decide, and what told that."""
+    found: dict[str, Decided] = {}
+    for cell in table.cells:
+        for name, output in ({} if cell.divergence is None else cell.divergence.outputs).items():
+            if output.decided is not None and output.decisions:
+                found.setdefault(name, output.decided)
+    said = [f"{_decides(one, name)} ({one.why})" for name, one in list(found.items())[:_OUTPUTS]]
+    more = len(found) - _OUTPUTS
+    return f"decisions: {'; '.join(said)}{f'; and {more} more' if more > 0 else ''}" if said else ""
+
+
+def _decides(decided: Decided, name: str) -> str:
+    output = f"'{one_line(name, 80)}'"
+    match decided.kind:
+        case DecisionKind.SIDE:
+            return f"whether each value of {output} is above {decided.threshold:g}"
+        case DecisionKind.NEIGHBOUR:
+            return f"each sample's nearest other by {output}"
+        case _:
+            return f"the class of each row of {output}"
+
+
+def _ties(table: Table) -> str:
+    if not any(map(near_ties_only, table.cells)):
+        return ""
+    return f"{NEAR_TIES} on near ties only: {_NEAR_TIE}"
+
+
+def _order(table: Table, left_out: Sequence[str]) -> str:
+    decided = [
+        output.decided
+        for cell in table.cells
+        if cell.divergence is not None
+        for output in cell.divergence.outputs.values()
+        if output.decided is not None
+    ]
+    ks = {one.k for one in decided} - {None}
+    k = ks.pop() if len(ks) == 1 else "k"
+    said = []
+    if TIES not in left_out and any(one.near_ties and one.clear for one in decided):
+        said.append(f"near ties: {_NEAR_TIE}")
+    if TOP_CHANGED not in left_out and any(one.k for one in decided):
+        said.append(f"top-k changed: rows with other classes among the {k} largest")
+    if RANKS not in left_out and any(one.ranks for one in decided):
+        said.append("rank corr.: Spearman's with the reference, the least of any row or column")
+    return "; ".join(said)
 
 
 def _errors(table: Table) -> str:

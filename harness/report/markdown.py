@@ -6,7 +6,14 @@ import re
 from collections.abc import Iterable
 
 from harness.report.apart import Line, loader_lines, training_lines
-from harness.report.columns import VERDICT, details, essentials, shared_values
+from harness.report.columns import (
+    RANKS,
+    TOP_CHANGED,
+    VERDICT,
+    details,
+    essentials,
+    shared_values,
+)
 from harness.report.findings import Finding, findings, notes, remarks
 from harness.report.head import head
 from harness.report.layout import Column, with_values
@@ -22,7 +29,7 @@ _MARKUP = re.compile(r"([\\`*_\[\]<>|~$&#])")
 
 # A page is about 950 pixels wide: with more columns ids are broken over lines. They have the
 # Python, but for its last number.
-_LEFT_OUT = ("python", "run s", "build s", "max rel", "reused")
+_LEFT_OUT = (TOP_CHANGED, RANKS, "python", "run s", "build s", "max rel", "reused")
 
 _ALARMING = (Verdict.DIVERGED, Verdict.FAILED, Verdict.MISLABELLED)
 
@@ -71,7 +78,7 @@ def _cells(table: Table) -> str:
         *([_value(column, cell) for column in columns] for cell in cells),
     )
     lines = [f"| {' | '.join(row)} |" for row in rows]
-    below = [*legend(table), *shared(same)]
+    below = [*legend(table, _LEFT_OUT), *shared(same)]
     return "\n".join((*lines, "", _list(map(_escaped, below)))) if below else "\n".join(lines)
 
 

@@ -8,14 +8,16 @@ from collections.abc import Mapping, Sequence
 
 from packaging.version import Version
 
+from harness.judge.flips import flipped, gravest_flip, of_output
 from harness.observation import Image, Stage
 from harness.report.layout import NONE
 from harness.report.table import CellRow, Table
 from harness.sizes import shown_size
 from harness.text import printable
-from harness.verdict import Verdict
+from harness.verdict import OutputDivergence, Verdict
 
 __all__ = [
+    "NEAR_TIES",
     "UNSTABLE",
     "counts",
     "deploy",
@@ -25,6 +27,7 @@ __all__ = [
     "moved",
     "moved_decisions",
     "names",
+    "near_ties_only",
     "number",
     "plural",
     "shared",
@@ -35,6 +38,9 @@ __all__ = [
 
 UNSTABLE = "*"
 """Marks a verdict whose cell gave other bits when the inference was repeated."""
+
+NEAR_TIES = "~"
+"""Marks changed decisions that are all near ties."""
 
 _LONGEST = 600
 """Characters of an error that are shown."""
@@ -122,40 +128,70 @@ def moved(table: Table) -> tuple[str, ...]:
         if cell.divergence is not None and cell.verdict in (Verdict.EQUIVALENT, Verdict.DIVERGED)
     ]
     decided = [cell for cell in compared if moved_decisions(cell) is not None]
-    groups: dict[tuple[int, int], list[CellRow]] = {}
+    groups: dict[tuple[int, int, int], list[CellRow]] = {}
     for cell in decided:
-        groups.setdefault(moved_decisions(cell) or (0, 0), []).append(cell)
+        groups.setdefault(_ties(cell), []).append(cell)
     said = []
-    still = [cell for (changed, _), cells in groups.items() if not changed for cell in cells]
+    still = [cell for (changed, *_), cells in groups.items() if not changed for cell in cells]
     if still:
         said.append(f"{plural(len(still), 'cell')}: numbers moved, no decision moved")
-    flipped = sorted((pair for pair in groups.items() if pair[0][0]), reverse=True, key=_share)
-    said += [
-        f"{which(cells, table.cells)}: {changed} of {plural(of, 'decision')} moved"
-        for (changed, of), cells in flipped[:_MOVED]
-    ]
-    left_out = sum(len(cells) for _, cells in flipped[_MOVED:])
+    tipped = sorted((pair for pair in groups.items() if pair[0][0]), reverse=True, key=_share)
+    said += [_moved(group, cells, table.cells) for group, cells in tipped[:_MOVED]]
+    left_out = sum(len(cells) for _, cells in tipped[_MOVED:])
     if left_out:
         said.append(f"fewer decisions moved in {plural(left_out, 'more cell')}")
     return tuple(said)
 
 
-def _share(group: tuple[tuple[int, int], list[CellRow]]) -> float:
-    (changed, of), _ = group
-    return changed / of
+def _ties(cell: CellRow) -> tuple[int, int, int]:
+    """Return how many decisions moved, of how many, and how many of them on near ties."""
+    output = _most_moved(cell)
+    near = 0 if output is None else of_output(output).near_ties
+    return *(moved_decisions(cell) or (0, 0)), near
+
+
+def _share(group: tuple[tuple[int, int, int], list[CellRow]]) -> tuple[bool, float]:
+    (changed, of, near), _ = group
+    return changed > near, changed / of
+
+
+def _moved(group: tuple[int, int, int], cells: Sequence[CellRow], among: Sequence[CellRow]) -> str:
+    changed, of, near = group
+    text = f"{which(cells, among)}: {changed} of {plural(of, 'decision')} moved"
+    if not near:
+        return text
+    ties = "a near tie" if near == 1 else "near ties"
+    if near < changed:
+        return f"{text}, {near} of them on {ties}"
+    worst = next((said for cell in cells if (said := gravest_flip(cell.divergence))), None)
+    return f"{text}, on {ties}{'' if worst is None else f' ({worst})'}"
+
+
+def near_ties_only(cell: CellRow) -> bool:
+    """Tell whether decisions changed in a cell, and all of them on near ties."""
+    near, clear = flipped(cell.divergence)
+    return near > 0 and not clear
 
 
 def moved_decisions(cell: CellRow) -> tuple[int, int] | None:
     """Return how many decisions moved, and of how many; None where the outputs decide nothing."""
+    output = _most_moved(cell)
+    if output is None:
+        return None
+    return output.decisions_changed or 0, output.decisions or 0
+
+
+def _most_moved(cell: CellRow) -> OutputDivergence | None:
+    """Return the output in which most decisions changed; None where they decide nothing."""
     if cell.divergence is None or cell.divergence.decisions_changed is None:
         return None
     changed = cell.divergence.decisions_changed
     asked = [
-        output.decisions
+        output
         for output in cell.divergence.outputs.values()
         if output.decisions_changed == changed and output.decisions
     ]
-    return (changed, max(asked)) if asked else None
+    return max(asked, key=lambda output: output.decisions or 0, default=None)
 
 
 def counts(table: Table) -> str:

@@ -22,11 +22,15 @@ from harness.plan.plan import IndexState, Plan, PlannedCell
 from harness.report.build import build_table
 from harness.report.table import Table
 from harness.verdict import (
+    Decided,
+    DecisionKind,
     Divergence,
+    Flip,
     Judgement,
     LoaderJudgement,
     NoiseFloor,
     OutputDivergence,
+    Ranks,
     Reason,
     Reference,
     Scores,
@@ -70,13 +74,55 @@ def declared(tensorflow: str, python: str, days: int = 0, **fields: object) -> C
     )
 
 
+def flip(sample: int, margin: float, *, near_tie: bool) -> Flip:
+    """Return a decision for class 7 instead of class 3."""
+    return Flip(
+        index=(sample,),
+        sample=sample,
+        was=3,
+        became=7,
+        margin=margin,
+        moved=2 * margin,
+        allowed=2.4e-06,
+        near_tie=near_tie,
+    )
+
+
 def distance(
-    max_abs: float, max_ulp: int, changed: int = 0, status: str = "equivalent"
+    max_abs: float, max_ulp: int, changed: int = 0, status: str = "equivalent", *, near: int = 0
 ) -> Divergence:
-    """Return the distance of a cell with one output of 64 decisions."""
+    """Return the distance of a cell with one output of 64 decisions, of ten classes.
+
+    `changed` of them changed, `near` of those on near ties.
+    """
+    margins = (max_abs / 2, max_abs / 4)
+    flips = (
+        *(
+            flip(11 + i, margin, near_tie=False)
+            for i, margin in enumerate(margins[: changed - near])
+        ),
+        *(flip(51 + i, margin, near_tie=True) for i, margin in enumerate(margins[:near])),
+    )
+    least = 1 - max_abs / 2
+    decided = Decided(
+        kind=DecisionKind.CLASS,
+        detected=True,
+        why="its rows sum to 1",
+        near_ties=near,
+        clear=changed - near,
+        flips=flips,
+        k=5,
+        top_k_changed=changed,
+        top_k_of=64,
+        ranks=Ranks(
+            over="classes", mean=(63 + least) / 64, least=least, at=11, count=64, length=10
+        ),
+    )
     output = OutputDivergence.model_validate(
         {
             "status": status,
+            "shape": (64, 10),
+            "decided": decided,
             "max_abs": max_abs,
             "max_rel": max_abs,
             "max_ulp": max_ulp,
@@ -226,7 +272,7 @@ def sweep_rows() -> tuple[Row, ...]:
                 flags=Flags(name="onednn-off", variables={"TF_ENABLE_ONEDNN_OPTS": "0"}),
             ),
             Verdict.EQUIVALENT,
-            divergence=distance(9.54e-07, 6),
+            divergence=distance(9.54e-07, 6, 1, near=1),
             versions=("3.11.7", "1.26.4", "2.15.0"),
             deterministic=False,
         ),
@@ -248,6 +294,11 @@ def sweep_rows() -> tuple[Row, ...]:
                 message=(
                     "output 'probabilities': differs by up to 0.083 (rel 0.083), 41 of 640 elements"
                     " beyond atol 1e-06, rtol 1e-05; 2 of 64 decisions changed"
+                ),
+                evidence=(
+                    "sample 11: class 3 became class 7; margin 0.042, beyond the 2.4e-06 that"
+                    " counts as equal\nsample 12: class 3 became class 7; margin 0.021, beyond the"
+                    " 2.4e-06 that counts as equal"
                 ),
             ),
             versions=("3.12.7", "1.26.4", "3.4.1"),
@@ -309,7 +360,13 @@ def _refuses(name: str) -> LoaderJudgement:
 def _of_inputs(far: Divergence) -> Divergence:
     """Return a distance of inputs, which decide nothing."""
     output = far.outputs["probabilities"].model_copy(
-        update={"decisions": None, "decisions_changed": None, "mismatched": 3, "total": 640}
+        update={
+            "decisions": None,
+            "decisions_changed": None,
+            "decided": None,
+            "mismatched": 3,
+            "total": 640,
+        }
     )
     return far.model_copy(update={"outputs": {"image": output}, "decisions_changed": None})
 

@@ -13,7 +13,7 @@ from harness.environments.choose import Chosen
 from harness.environments.engine import RunOutcome
 from harness.errors import NoReferenceError
 from harness.judging import judged_table
-from harness.model.model import Code, Model
+from harness.model.model import Code, Model, Task, TaskKind
 from harness.observation import Ending
 from harness.plan.matrix import Matrix
 from harness.planning import Planned
@@ -305,3 +305,16 @@ def test_models_share_the_second_phase(bench: Bench) -> None:
     bench.run(engine, one, two)
     assert len(engine.runs) == len(CELLS) + 1
     assert len(engine.runs[-1].attempts) == 2
+
+
+def test_a_task_of_an_output_that_is_not_there_is_not_silently_dropped(bench: Bench) -> None:
+    _, folder = bench.run(Preprocessing({}))
+    record = load_record(folder)
+    told = {"*": Task(kind=TaskKind.REGRESSION), "other": Task(kind=TaskKind.EMBEDDING)}
+    model = record.model.model_copy(update={"tasks": told})
+    table = judged_table(folder, record.model_copy(update={"model": model}))
+    (note,) = (note for note in table.notes if "outputs." in note)
+    assert note == (
+        "model.yaml: outputs.other: what it is for is not used, as the reference has no such "
+        "output (but y)"
+    )

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from harness.judge.choices import accuracy
 from harness.judge.compare import compare
-from harness.judge.decisions import accuracy, changed, decisions
 from harness.judge.words import describe, why_diverged
 from harness.model.model import Tolerance
 from harness.tensor import NumericTensor, StringTensor
@@ -52,24 +52,6 @@ def test_an_equivalent_output_may_change_a_near_tie() -> None:
     assert (output.status, output.decisions, output.decisions_changed) == ("equivalent", 2, 1)
 
 
-def test_decisions_are_asked_only_where_there_are_some() -> None:
-    assert decisions(tensor([[1.0, 2.0], [3.0, 4.0]])) == 2
-    assert decisions(tensor(np.zeros((2, 3, 4)))) == 6
-    assert decisions(tensor(np.zeros((0, 4)))) == 0
-    assert decisions(tensor([1.0, 2.0])) is None
-    assert decisions(tensor([[1.0], [2.0]])) is None
-    assert decisions(tensor([[1, 2]], "int32")) is None
-    assert decisions(StringTensor((1, 2), (b"a", b"b"))) is None
-
-
-def test_decisions_do_not_depend_on_blocks() -> None:
-    generator = np.random.default_rng(0)
-    one, other = (tensor(generator.random((7, 3))) for _ in range(2))
-    whole = changed(one, other)
-    assert whole == np.count_nonzero(one.array.argmax(-1) != other.array.argmax(-1))
-    assert [changed(one, other, block=block) for block in (1, 3, 6, 100)] == [whole] * 4
-
-
 def test_bfloat16_decides_by_value_and_not_by_bits() -> None:
     # -1 has larger bits than 1.
     bits = np.array([[0xBF80, 0x3F80]], np.uint16)
@@ -86,14 +68,15 @@ def outputs_beside(actual: dict[str, Any], reference: dict[str, Any]) -> Reason:
 
 
 def test_words_of_numbers() -> None:
-    reference = tensor([[0.75, 0.25], [0.5, 0.25]])
-    actual = tensor([[0.25, 0.75], [0.5, 0.25]])
+    reference = tensor([[0.75, 0.25], [0.75, 0.25]])
+    actual = tensor([[0.25, 0.75], [0.75, 0.25]])
     reason = outputs_beside({"probabilities": actual}, {"probabilities": reference})
     line = (
         "output 'probabilities': differs by up to 0.5 (rel 0.67), 2 of 4 elements beyond "
         "atol 1e-05, rtol 0.0001; 1 of 2 decisions changed"
     )
-    assert reason == Reason(code="decisions", message=line, evidence=line)
+    flip = "sample 0: class 0 became class 1; margin 0.5, beyond the 0.00012 that counts as equal"
+    assert reason == Reason(code="decisions", message=line, evidence=f"{line}\n{flip}")
 
 
 def test_words_of_a_vector_beside_zeros() -> None:
@@ -156,7 +139,8 @@ def test_the_gravest_output_is_the_reason() -> None:
     assert reason.code == "decisions"
     assert reason.message.startswith("output 'b': differs by up to 1 (")
     assert reason.message.endswith("; 1 of 1 decisions changed (and 1 more output)")
-    assert [line[:10] for line in reason.evidence.split("\n")] == ["output 'b'", "output 'a'"]
+    lines = reason.evidence.split("\n")
+    assert [line[:10] for line in lines] == ["output 'b'", "sample 0: ", "output 'a'"]
 
 
 def test_names_from_a_cell_are_made_safe() -> None:

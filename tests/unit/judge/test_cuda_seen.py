@@ -60,7 +60,7 @@ def judged(one: Observation) -> Judgement:
         inputs=None,
         tolerances={},
         labels=None,
-        sides=frozenset(),
+        rules={},
         top_k=5,
     )
     judgement = weigh(CELL, one, seen([one]), yardstick, first=True)

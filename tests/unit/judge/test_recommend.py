@@ -4,7 +4,10 @@ from harness.cell import Cell
 from harness.judge.recommend import Recommendation, recommend
 from harness.plan.plan import PlannedCell
 from harness.verdict import (
+    Decided,
+    DecisionKind,
     Divergence,
+    Flip,
     Judgement,
     LoaderJudgement,
     OutputDivergence,
@@ -58,6 +61,68 @@ def test_the_only_one_that_agrees() -> None:
 def test_changed_decisions_do_not_agree() -> None:
     found = choose(plain(OLD, Verdict.IDENTICAL), plain(NEW, Verdict.EQUIVALENT, 1))
     assert found.cell == OLD.id
+
+
+def tied(one: Cell, near: int = 1, clear: int = 0) -> tuple[Cell, Judgement]:
+    flip = Flip(
+        index=(12,),
+        sample=12,
+        was=3,
+        became=7,
+        margin=1.2e-7,
+        moved=1.5e-7,
+        allowed=2.4e-5,
+        near_tie=True,
+    )
+    decided = Decided(
+        kind=DecisionKind.CLASS,
+        detected=True,
+        why="its rows sum to 1",
+        near_ties=near,
+        clear=clear,
+        flips=(flip,),
+    )
+    output = OutputDivergence(
+        status="equivalent",
+        shape=(256, 10),
+        decisions=256,
+        decisions_changed=near + clear,
+        decided=decided,
+    )
+    far = Divergence(max_abs=1.25e-7, decisions_changed=near + clear, outputs={"p": output})
+    return one, judged(one, Verdict.EQUIVALENT, divergence=far)
+
+
+def test_a_cell_without_changed_decisions_goes_before_newer_ones_with_near_ties() -> None:
+    assert choose(plain(OLD, Verdict.IDENTICAL), tied(MIDDLE), tied(NEW, 2)) == (
+        OLD.id,
+        "the only one of 3 cells that agrees with the reference: its outputs equal the reference's "
+        "bit for bit; 2 newer cells agree too, but for decisions that changed on near ties",
+    )
+    found = choose(tied(OLD), plain(MIDDLE, Verdict.EQUIVALENT), plain(NEW, Verdict.DIVERGED))
+    assert found.cell == MIDDLE.id
+    assert "newer" not in found.why
+
+
+def test_near_ties_are_taken_where_there_is_nothing_else_and_told() -> None:
+    assert choose(tied(OLD, 2), tied(MIDDLE), plain(NEW, Verdict.FAILED)) == (
+        MIDDLE.id,
+        "the newest cell of the 2 (of 3) that agree with the reference: its outputs differ from "
+        "the reference by at most 1.2e-07, within tolerance, and 1 decision changed, on a near tie "
+        "(sample 12: class 3 became class 7; margin 1.2e-07, within the 2.4e-05 that counts as "
+        "equal)",
+    )
+    found = choose(tied(OLD, 2))
+    assert "2 decisions changed, all on near ties (sample 12" in found.why
+
+
+def test_near_ties_with_default_settings_go_before_other_settings() -> None:
+    pinned = cell("2.21.0", "3.13", pins={"name": "numpy-1"})
+    assert choose(plain(pinned, Verdict.IDENTICAL), tied(OLD)).cell == OLD.id
+
+
+def test_a_clear_call_among_near_ties_does_not_agree() -> None:
+    assert choose(tied(OLD, 1, 1)).cell is None
 
 
 def test_as_released_before_today_and_python_last() -> None:

@@ -10,21 +10,26 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from harness.judge.choices import accuracy, top
 from harness.judge.compare import compare
-from harness.judge.decisions import accuracy, top
-from harness.judge.scores import scores, sides
+from harness.judge.scores import scores
+from harness.judge.tasks import Rule, rules_of
+from harness.model.model import Task, TaskKind
 from harness.tensor import NumericTensor, StringTensor, Tensor
-from harness.verdict import Scores
+from harness.verdict import DecisionKind, Scores
 
 
 def tensor(values: Any, dtype: str = "float32") -> NumericTensor:
     return NumericTensor(dtype, np.asarray(values, dtype))
 
 
-def score(tensors: dict[str, Tensor] | NumericTensor, labels: Any) -> Scores | None:
+SIDES = Rule(DecisionKind.SIDE, "", threshold=0.5)
+
+
+def score(tensors: dict[str, Tensor] | NumericTensor, labels: Any, **told: Any) -> Scores | None:
     outputs: dict[str, Tensor] = {"y": tensors} if isinstance(tensors, NumericTensor) else tensors
     wanted = np.asarray(labels)
-    return scores(outputs, wanted, sides=sides(outputs, wanted))
+    return scores(outputs, wanted, rules_of(outputs, wanted, {"*": Task(**told)}))
 
 
 def test_few_classes_have_no_top_k() -> None:
@@ -61,8 +66,8 @@ def test_logits_and_other_labels_are_no_sides() -> None:
 def test_whether_it_is_a_sigmoid_is_told_by_the_reference() -> None:
     labels = np.array([1, 0])
     outputs: dict[str, Tensor] = {"y": tensor([[math.nan], [1.5]])}
-    assert sides(outputs, labels) == frozenset()
-    assert scores(outputs, labels, sides={"y"}) == Scores(top1=0.0)
+    assert rules_of(outputs, labels, {})["y"].kind is DecisionKind.NONE
+    assert scores(outputs, labels, {"y": SIDES}) == Scores(top1=0.0)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +94,7 @@ def test_errors_of_what_is_not_finite_are_not_told() -> None:
 def test_labels_that_do_not_fit(labels: Any) -> None:
     outputs: dict[str, Tensor] = {"y": tensor([[0.9, 0.1], [0.2, 0.8]])}
     wanted = None if labels is None else np.asarray(labels)
-    assert scores(outputs, wanted) is None
+    assert scores(outputs, wanted, rules_of(outputs, wanted, {})) is None
 
 
 def test_labels_beyond_the_classes_are_wrong_ones() -> None:
@@ -123,9 +128,31 @@ def test_unsigned_labels() -> None:
 def test_a_sigmoid_that_changes_sides_changed_decisions() -> None:
     reference: dict[str, Tensor] = {"y": tensor([[0.4], [0.6], [0.6]])}
     actual: dict[str, Tensor] = {"y": tensor([[0.6], [0.7], [0.6]])}
-    found = compare(actual, reference, {}, sides={"y"}).outputs["y"]
+    found = compare(actual, reference, {}, rules={"y": SIDES}).outputs["y"]
     assert (found.decisions, found.decisions_changed) == (3, 1)
-    found = compare(actual, reference, {}).outputs["y"]
+    found = compare(actual, reference, {}, rules={}).outputs["y"]
     assert (found.decisions, found.decisions_changed) == (None, None)
-    found = compare(actual, reference, {}, sides={"y"}, decide=False).outputs["y"]
-    assert (found.decisions, found.decisions_changed) == (None, None)
+    found = compare(actual, reference, {}, rules={"y": SIDES}, decide=False).outputs["y"]
+    assert (found.decisions, found.decisions_changed, found.decided) == (None, None, None)
+
+
+@pytest.mark.parametrize("kind", [np.int64, np.float32, np.bool_])
+def test_independent_labels_are_right_or_wrong_one_by_one(kind: Any) -> None:
+    values = tensor([[0.9, 0.2, 0.7], [0.4, 0.8, 0.6]])
+    labels = np.array([[1, 0, 0], [0, 1, 1]], kind)
+    assert score(values, labels) == Scores(top1=5 / 6)
+    assert score(values, labels, kind=TaskKind.MULTILABEL, threshold=0.75) == Scores(top1=5 / 6)
+    assert score(values, labels, kind=TaskKind.MULTILABEL, threshold=0.1) == Scores(top1=3 / 6)
+
+
+def test_a_threshold_of_logits_is_zero() -> None:
+    logits = tensor([[2.0], [-1.0], [0.25]])
+    told = {"kind": TaskKind.CLASSIFICATION}
+    assert score(logits, [1, 0, 1], **told) == Scores(top1=1.0)
+    assert score(logits, [1, 0, 1], threshold=0.5, **told) == Scores(top1=2 / 3)
+
+
+def test_what_is_told_to_be_numbers_has_errors() -> None:
+    values = tensor([[0.75], [0.25]])
+    assert score(values, [1, 0]) == Scores(top1=1.0)
+    assert score(values, [1, 0], kind=TaskKind.REGRESSION) == Scores(mae=0.25, rmse=0.25)

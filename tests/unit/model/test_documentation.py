@@ -5,7 +5,7 @@ from pathlib import Path
 
 from harness.judge.tolerance import allowed
 from harness.model.loaders import LOADERS
-from harness.model.model import Format
+from harness.model.model import Format, TaskKind
 from harness.model.settings import Settings, load_settings
 
 PAGE = Path(__file__).parents[3] / "docs" / "model.md"
@@ -30,9 +30,11 @@ def test_the_documented_tolerances_are_the_defaults() -> None:
         assert (float(found[1]), float(found[2])) == (limits.atol, limits.rtol)
 
 
-def test_every_format_and_loader_is_documented() -> None:
+def test_every_format_task_and_loader_is_documented() -> None:
     text = PAGE.read_text()
     for format_ in Format:
         assert f"| `{format_}` |" in text
+    for kind in TaskKind:
+        assert f"| `{kind}` |" in text
     for loader, call in LOADERS.items():
         assert f"| `{loader}` | {call} |" in text

@@ -433,8 +433,8 @@ def test_everything_that_model_yaml_says_of_loading(tmp_path: Path) -> None:
     assert model.loaders == ("session", "TFSMLayer")
     assert loaders(model, "2.15.1", ()) == ("session", "TFSMLayer")
     assert model.notes == (
-        "inputs.image.tensor, outputs.y not used: a model in the format saved_model is not called "
-        "by its tensors",
+        "inputs.image.tensor, outputs.y.tensor not used: a model in the format saved_model is not "
+        "called by its tensors",
     )
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from harness.errors import ModelError
 from harness.model.loaders import LOADERS
-from harness.model.model import Format
+from harness.model.model import Format, TaskKind
 from harness.model.settings import (
     InputSettings,
     OutputSettings,
@@ -41,8 +41,12 @@ seed: 7
 batch_size: 2
 inputs:
   x: {tensor: "a/x:0", shape: [2, 3], range: [-1, 1e2]}
+task: classification
+threshold: 0.25
 outputs:
   z: {tensor: softmax}
+  e: {task: embedding}
+  s: {threshold: -1}
 tolerances:
   y: {atol: 1e-5}
   "*": {rtol: 0}
@@ -61,7 +65,13 @@ requirements: ["tensorflow-text>=2.8; python_version<'3.9'", scipy]
         inputs={
             "x": InputSettings(tensor="a/x:0", shape=(2, 3), range=[-1, 100])  # type: ignore[arg-type]
         },
-        outputs={"z": OutputSettings(tensor="softmax")},
+        task=TaskKind.CLASSIFICATION,
+        threshold=0.25,
+        outputs={
+            "z": OutputSettings(tensor="softmax"),
+            "e": OutputSettings(task=TaskKind.EMBEDDING),
+            "s": OutputSettings(threshold=-1),
+        },
         tolerances={"y": ToleranceSettings(atol=1e-5), "*": ToleranceSettings(rtol=0)},
         requirements=("tensorflow-text>=2.8; python_version<'3.9'", "scipy"),
     )
@@ -95,7 +105,7 @@ requirements:
     assert problems(tmp_path, text) == (
         "model.yaml:1 fromat: unknown key\n"
         "  allowed: format, path, name, signature, tags, loaders, seed, batch_size, inputs, "
-        "outputs, tolerances, requirements\n"
+        "task, threshold, outputs, tolerances, requirements\n"
         "  hint: did you mean 'format'?\n"
         "model.yaml:2 format: 'h5' is not a format\n"
         "  allowed: saved_model, keras, hdf5, hdf5_weights, checkpoint, meta_graph, graph_def, "
@@ -148,7 +158,7 @@ def test_not_a_mapping(tmp_path: Path) -> None:
     assert problems(tmp_path, "- a\n") == (
         "model.yaml: is not a mapping of keys to values\n"
         "  allowed: format, path, name, signature, tags, loaders, seed, batch_size, inputs, "
-        "outputs, tolerances, requirements"
+        "task, threshold, outputs, tolerances, requirements"
     )
 
 
@@ -192,12 +202,12 @@ outputs:
         "  hint: did you mean 'session'?\n"
         "model.yaml:3 inputs.x.tensor: ':0' names no tensor\n"
         "  allowed: NODE:INDEX such as dense/Softmax:0, or NODE\n"
-        "model.yaml:5 outputs.a: the key 'tensor' is missing\n"
+        "model.yaml:5 outputs.a: says nothing\n"
+        "  allowed: at least one of tensor, task, threshold\n"
         "model.yaml:6 outputs.b.tensor: 'a b' names no tensor\n"
         "  allowed: NODE:INDEX such as dense/Softmax:0, or NODE\n"
-        "model.yaml:7 outputs.c: the key 'tensor' is missing\n"
         "model.yaml:7 outputs.c.tensr: unknown key\n"
-        "  allowed: tensor\n"
+        "  allowed: tensor, task, threshold\n"
         "  hint: did you mean 'tensor'?"
     )
 
@@ -205,4 +215,33 @@ outputs:
 def test_an_empty_tag(tmp_path: Path) -> None:
     assert problems(tmp_path, 'tags: [serve, ""]') == (
         "model.yaml:1 tags[1]: '' is not a tag\n  allowed: texts such as serve"
+    )
+
+
+def test_tasks_and_thresholds_that_are_none(tmp_path: Path) -> None:
+    text = """task: clasification
+threshold: high
+outputs:
+  a: {task: binary}
+  b: {threshold: nan}
+  c: {tresh: 1}
+  d: {task: 3}
+"""
+    tasks = "auto, classification, multilabel, regression, embedding"
+    assert problems(tmp_path, text) == (
+        "model.yaml:1 task: 'clasification' is not a task\n"
+        f"  allowed: {tasks}\n"
+        "  hint: did you mean 'classification'?\n"
+        "model.yaml:2 threshold: 'high' is not a number\n"
+        "  allowed: finite numbers such as 0.5 or 1e-5\n"
+        "model.yaml:4 outputs.a.task: 'binary' is not a task\n"
+        f"  allowed: {tasks}\n"
+        "  hint: a binary classifier is 'classification'\n"
+        "model.yaml:5 outputs.b.threshold: 'nan' is not a number\n"
+        "  allowed: finite numbers such as 0.5 or 1e-5\n"
+        "model.yaml:6 outputs.c.tresh: unknown key\n"
+        "  allowed: tensor, task, threshold\n"
+        "  hint: did you mean 'threshold'?\n"
+        "model.yaml:7 outputs.d.task: '3' is not a task\n"
+        f"  allowed: {tasks}"
     )

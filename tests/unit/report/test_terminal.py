@@ -8,7 +8,9 @@ import pytest
 from harness.observation import Base, EnvironmentFacts, Stage
 from harness.report.terminal import render_terminal
 from harness.verdict import (
+    DecisionKind,
     LoaderJudgement,
+    Ranks,
     Reason,
     Reference,
     TrainingJudgement,
@@ -71,8 +73,8 @@ def test_every_cell_is_named_whole_or_over_lines_that_join(width: int) -> None:
 def test_the_columns_there_is_no_room_for_are_named() -> None:
     text = render_terminal(sweep_table(), width=80, color=False, folder=FOLDER)
     assert (
-        "\nNo room here for: python, numpy, keras, run s, build s, max rel, reused (in\n"
-        "table.json)\n"
+        "\nNo room here for: python, numpy, keras, top-k changed, rank corr., run s, build\n"
+        "s, max rel, reused (in table.json)\n"
     ) in text
     assert "No room" not in render_terminal(sweep_table(), width=200, color=False, folder=FOLDER)
 
@@ -132,6 +134,63 @@ def test_decisions_are_those_of_the_output_that_changed_most() -> None:
     both = many.model_copy(update={"outputs": {"a": small, "b": many.outputs["probabilities"]}})
     row = ran(declared("2.20.0", "3.13"), Verdict.DIVERGED, divergence=both)
     assert " 3/64 " in render_terminal(sweep_table((row,)), width=80, color=False, folder=FOLDER)
+
+
+def decided(**fields: object) -> Row:
+    far = distance(0.5, 9, 3, "diverged", near=1)
+    output = far.outputs["probabilities"]
+    assert output.decided is not None
+    told = output.decided.model_copy(update=fields)
+    outputs = {"probabilities": output.model_copy(update={"decided": told})}
+    far = far.model_copy(update={"outputs": outputs})
+    return ran(declared("2.20.0", "3.13"), Verdict.DIVERGED, divergence=far)
+
+
+def lines_of(row: Row, width: int = 200) -> list[str]:
+    return render_terminal(sweep_table((row,)), width=width, color=False, folder=FOLDER).split("\n")
+
+
+def test_near_ties_among_clear_calls_have_a_column() -> None:
+    lines = lines_of(decided())
+    row = next(line for line in lines if line.startswith("tf2.20.0-py3.13-cpu "))
+    assert row.split()[1:9] == [
+        "diverged",
+        "5.0e-01",
+        "9",
+        "3/64",
+        "96.88%",
+        "1",
+        "3/64",
+        "0.7500",
+    ]
+    assert (
+        "near ties: the reference's margin is within what counts as equal; top-k changed: rows with"
+        " other classes among the 5 largest; rank corr.: Spearman's with the reference, the least "
+    ) in " ".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        (
+            {"kind": DecisionKind.SIDE, "threshold": 0.5, "why": "labels.npz is 0 and 1"},
+            "whether each value of 'probabilities' is above 0.5 (labels.npz is 0 and 1)",
+        ),
+        (
+            {"kind": DecisionKind.NEIGHBOUR, "why": "model.yaml says so"},
+            "each sample's nearest other by 'probabilities' (model.yaml says so)",
+        ),
+        ({}, "the class of each row of 'probabilities' (its rows sum to 1)"),
+    ],
+)
+def test_what_decides_is_told(fields: dict[str, object], said: str) -> None:
+    assert f"decisions: {said}" in lines_of(decided(**fields))
+
+
+def test_a_correlation_is_never_rounded_to_1() -> None:
+    ranks = Ranks(over="classes", mean=1.0, least=1 - 1e-9, at=0, count=64, length=10)
+    assert any(" 0.9999 " in line for line in lines_of(decided(ranks=ranks)))
+    assert not any(" 1.0000 " in line for line in lines_of(decided(ranks=ranks)))
 
 
 def test_reasons_that_differ_stand_apart() -> None:

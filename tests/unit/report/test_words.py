@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from harness.observation import Base, Image
 from harness.report.table import CellRow
-from harness.report.words import disk, flat, lines, moved, number, which
+from harness.report.words import disk, flat, lines, moved, near_ties_only, number, which
 from harness.verdict import Divergence, Verdict
 from tests.support.tables import Row, causes_rows, declared, distance, ran, sweep_table
 
@@ -102,6 +102,23 @@ def test_numbers_that_moved_and_decisions_that_moved() -> None:
         "2 cells (2.20.0 - 2.21.0): 5 of 64 decisions moved",
         "tf2.10.1-py3.11-cpu: 3 of 64 decisions moved",
     )
+
+
+def test_near_ties_are_told_apart_and_after_clear_calls() -> None:
+    def row(version: str, changed: int, near: int) -> Row:
+        far = distance(0.5, 9, changed, "diverged", near=near)
+        return ran(declared(version, "3.11"), Verdict.DIVERGED, divergence=far)
+
+    table = sweep_table((row("2.4.4", 9, 9), row("2.10.1", 3, 1), row("2.15.1", 1, 1)))
+    end = (
+        "(sample 51: class 3 became class 7; margin 0.25, within the 2.4e-06 that counts as equal)"
+    )
+    assert moved(table) == (
+        "tf2.10.1-py3.11-cpu: 3 of 64 decisions moved, 1 of them on a near tie",
+        f"tf2.4.4-py3.11-cpu: 9 of 64 decisions moved, on near ties {end}",
+        f"tf2.15.1-py3.11-cpu: 1 of 64 decisions moved, on a near tie {end}",
+    )
+    assert [near_ties_only(one) for one in table.cells] == [True, False, True]
 
 
 def test_where_nothing_is_decided_no_decision_moved() -> None:
