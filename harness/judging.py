@@ -119,6 +119,7 @@ def _load(folder: SweepFolder, record: SweepRecord) -> tuple[Saved, Seen]:
         equal_inputs=saved.equal_inputs,
         outputs=saved.outputs,
         repeat=saved.repeat,
+        variation=saved.variation,
         preprocessed=saved.preprocessed,
     )
     return saved, seen

@@ -54,7 +54,7 @@ def _on_equal_inputs(cell: str, seen: Seen, yardstick: Yardstick) -> Divergence 
     if observation is None or observation.ending is not Ending.COMPLETED:
         return None
     try:
-        found = measured(observation, seen.outputs, seen.repeat, yardstick, first=True)
+        found = measured(observation, seen, yardstick, first=True)
     except ValueError:
         return None
     return found.divergence

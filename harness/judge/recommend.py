@@ -29,19 +29,24 @@ def recommend(
 ) -> Recommendation:
     """Return the newest cell that agrees with the reference, decisions included.
 
-    Only cells with default pins and flags count. Those whose repeats agree go before those whose
-    do not, environments resolved as of the release before those resolved today, then the newest
-    TensorFlow, CPU, the newest Python. Only the first loader counts.
+    Only cells with default pins and flags count. Those within tolerance go before those that it
+    takes noise to explain, then those whose repeats agree before those whose do not, environments
+    resolved as of the release before those resolved today, then the newest TensorFlow, CPU, the
+    newest Python. Only the first loader counts.
     """
     planned = {planned.cell.id: planned.cell for planned in cells}
     agreeing = [judgement for judgement in judgements if _agrees(judgement)]
     candidates = [j for j in agreeing if _is_plain(planned[j.cell])]
     if not candidates:
         return Recommendation(None, _why_none(judgements, agreeing))
-    steady = [judgement for judgement in candidates if judgement.deterministic is not False]
-    best = max(steady or candidates, key=lambda judgement: _standing(planned[judgement.cell]))
-    told = "deterministic " if 0 < len(steady) < len(candidates) else ""
-    which = _which([planned[judgement.cell] for judgement in agreeing], len(judgements), told)
+    close = [judgement for judgement in candidates if not _by_noise(judgement)] or candidates
+    steady = [judgement for judgement in close if judgement.deterministic is not False] or close
+    best = max(steady, key=lambda judgement: _standing(planned[judgement.cell]))
+    told = "deterministic " if len(steady) < len(close) else ""
+    within = " within tolerance" if len(close) < len(candidates) else ""
+    which = _which(
+        [planned[judgement.cell] for judgement in agreeing], len(judgements), told, within
+    )
     twice = "" if best.deterministic is not False else "; running it twice gave different bits"
     return Recommendation(best.cell, f"{which}: {_distance(best, reference)}{twice}")
 
@@ -50,6 +55,13 @@ def _agrees(judgement: Judgement) -> bool:
     divergence = judgement.divergence
     changed = 0 if divergence is None else divergence.decisions_changed or 0
     return judgement.verdict in _AGREES and changed == 0
+
+
+def _by_noise(judgement: Judgement) -> bool:
+    """Tell whether some output is beyond tolerance, and agrees by its noise only."""
+    divergence = judgement.divergence
+    outputs = () if divergence is None else divergence.outputs.values()
+    return any(output.within == "noise" for output in outputs)
 
 
 def _is_plain(cell: Cell) -> bool:
@@ -65,10 +77,11 @@ def _standing(cell: Cell) -> tuple[bool, Version, bool, Version]:
     )
 
 
-def _which(agreeing: Sequence[Cell], total: int, told: str) -> str:
+def _which(agreeing: Sequence[Cell], total: int, told: str, within: str) -> str:
     """Return what the best cell is among those that agree, as far as that chose it.
 
-    `told` is what sets it apart beside its age: empty, or `deterministic `.
+    `told` and `within` are what set it apart beside its age: each empty, or `deterministic ` and
+    ` within tolerance`.
     """
     if len(agreeing) == 1:
         one = "the only cell, and it" if total == 1 else f"the only one of {total} cells that"
@@ -79,7 +92,7 @@ def _which(agreeing: Sequence[Cell], total: int, told: str) -> str:
     settings = "" if len(plain) == len(agreeing) else " with default pins and flags"
     count = len(agreeing)
     among = f"{total}, which all" if count == total else f"the {count} (of {total}) that"
-    return f"the newest {told}{resolved}cell{settings} of {among} agree with the reference"
+    return f"the newest {told}{resolved}cell{within}{settings} of {among} agree with the reference"
 
 
 def _distance(best: Judgement, reference: Reference) -> str:
@@ -90,9 +103,7 @@ def _distance(best: Judgement, reference: Reference) -> str:
     divergence = best.divergence
     far = None if divergence is None else divergence.max_abs
     by = "" if far is None else f" by at most {far:.2g}"
-    outputs = () if divergence is None else divergence.outputs.values()
-    noisy = any(output.status == "equivalent" and output.mismatched for output in outputs)
-    within = "tolerance or the noise of repeats" if noisy else "tolerance"
+    within = "tolerance or measured noise" if _by_noise(best) else "tolerance"
     return f"its outputs differ from the reference{by}, within {within}, and no decision changed"
 
 

@@ -87,9 +87,10 @@ Variations of the inference
                        computes, since that keeps its thread pools for good. Only on a CPU.
 
 How arrays are stored
-    `outputs.npz`, `repeat.npz` and those of variations hold `output_0`, `output_1`, ... in the order of `outputs` in the
-    report (sorted by name), never pickled. Outputs are written and let go before the second
-    inference: they are in memory once. `inputs.npz` and `preprocessed.npz` hold arrays by name; an
+    `outputs.npz`, `repeat.npz` and those of variations hold `output_0`, `output_1`, ... in the
+    order of `outputs` in the report (sorted by name), never pickled. Outputs are written and let go
+    before the second inference: they are in memory once. `inputs.npz` and `preprocessed.npz` hold
+    arrays by name; an
     array that `preprocess.py` returned without a name is `input`, and an array of that name is for
     a model's only input, whatever it is called.
     string             two arrays: `output_0.data` (uint8, all strings one after the other) and

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from harness.judge.words import gravest
 from harness.report.layout import NONE, Column
 from harness.report.table import CellRow
-from harness.report.words import UNSTABLE, flat, moved_decisions, number, verdict_words
+from harness.report.words import flat, marks, moved_decisions, number, varied, verdict_words
 from harness.verdict import Divergence
 
 __all__ = [
@@ -31,9 +31,8 @@ def _text(value: str | None) -> str:
 
 
 def _verdict(cell: CellRow, reference: str | None) -> str:
-    unstable = UNSTABLE if cell.deterministic is False else ""
     itself = " (ref)" if cell.id == reference else ""
-    return f"{verdict_words(cell.verdict, cell.stage)}{unstable}{itself}"
+    return f"{verdict_words(cell.verdict, cell.stage)}{marks(cell)}{itself}"
 
 
 def _max_abs(cell: CellRow) -> str:
@@ -71,10 +70,11 @@ def _top_k(cell: CellRow) -> str:
 
 
 def _noise(cell: CellRow) -> str:
-    """Show the noise of a cell whose repeats disagree; where they agree there is none to show."""
-    if cell.deterministic is not False or cell.noise_floor is None:
+    """Show the noise floor; of a cell whose repeats agree only where more than that was varied."""
+    floor = cell.noise_floor
+    if floor is None or (cell.deterministic is not False and not varied(cell)):
         return NONE
-    return number(cell.noise_floor.max_abs)
+    return number(floor.max_abs)
 
 
 def _apart(divergence: Divergence | None) -> str:

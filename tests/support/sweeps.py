@@ -91,7 +91,12 @@ class Bench:
         record = SweepRecord(
             id=f"2026010{self.count}T000000Z",
             key=sweep_key(
-                engine=engine.name, model=model, files=given.digests, plan=plan, limits=LIMITS
+                engine=engine.name,
+                model=model,
+                files=given.digests,
+                plan=plan,
+                limits=LIMITS,
+                noise="quick",
             ),
             owner="here:1:0.00",
             harness="0",
