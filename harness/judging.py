@@ -18,7 +18,7 @@ from harness.judge.matching import matched
 from harness.judge.recommend import recommend
 from harness.judge.reference import elect
 from harness.judge.seen import Seen
-from harness.judge.weigh import verdict_of
+from harness.judge.within import verdict_of
 from harness.observation import Ending, Observation
 from harness.report.build import build_table
 from harness.report.table import Table

@@ -5,7 +5,8 @@ from __future__ import annotations
 from harness.judge.compare import compare
 from harness.judge.matching import matched
 from harness.judge.seen import Seen
-from harness.judge.weigh import Yardstick, measured, unknown, verdict_of
+from harness.judge.weigh import Yardstick, measured, unknown
+from harness.judge.within import verdict_of
 from harness.judge.words import describe, gravest, worst_first
 from harness.observation import Ending, Observation, Stage
 from harness.text import one_line

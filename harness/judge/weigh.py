@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,7 +9,6 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from harness.cell import Cell
-from harness.judge.compare import WITHOUT_DISTANCE, compare
 from harness.judge.cuda import cuda_trouble
 from harness.judge.matching import NamedOtherwiseError, matched
 from harness.judge.noise import Floor, Kind, Noise, larger
@@ -18,9 +16,9 @@ from harness.judge.scores import scores
 from harness.judge.seen import Seen
 from harness.judge.truth import mislabels, not_as_locked
 from harness.judge.varied import floor_of
+from harness.judge.within import compared, verdict_of
 from harness.judge.words import why_diverged
 from harness.judge.words_of_noise import (
-    moves,
     moves_of,
     why_ill_conditioned,
     why_noise,
@@ -30,7 +28,7 @@ from harness.model.model import Tolerance
 from harness.observation import Ending, Observation
 from harness.tensor import Tensor
 from harness.text import one_line
-from harness.verdict import Divergence, Judgement, OutputDivergence, Reason, Scores, Verdict
+from harness.verdict import Divergence, Judgement, Reason, Scores, Verdict
 
 __all__ = ["Measured", "Yardstick", "measured", "unknown", "verdict_of", "weigh"]
 
@@ -149,30 +147,15 @@ def measured(
     by_name = first and (told is None or observation.loader == told.loader)
     tensors = reference if itself else _named(seen.outputs(observation), reference, by_name=by_name)
     own = yardstick.floor if itself else floor_of(observation, tensors, seen, yardstick.tolerances)
-    divergence = compare(tensors, reference, yardstick.tolerances, sides=yardstick.sides)
-    allowance = larger(own.worst, yardstick.floor.worst)
-    if allowance and verdict_of(divergence) is Verdict.DIVERGED:
-        divergence = _with_noise(divergence, tensors, yardstick, allowance)
-    divergence = _with_floor(divergence, allowance, own)
-    explained = (
-        {}
-        if verdict_of(divergence) is Verdict.DIVERGED
-        else {
-            name: allowance[name]
-            for name, output in divergence.outputs.items()
-            if output.within == "noise"
-        }
+    far = compared(
+        tensors,
+        reference,
+        yardstick.tolerances,
+        sides=yardstick.sides,
+        floors=(own, yardstick.floor),
     )
     found = scores(tensors, yardstick.labels, sides=yardstick.sides, top_k=yardstick.top_k)
-    return Measured(divergence, own, explained, found)
-
-
-def verdict_of(divergence: Divergence) -> Verdict:
-    """Return what a distance means for a cell: the worst over its outputs."""
-    statuses = {output.status for output in divergence.outputs.values()}
-    if statuses & (WITHOUT_DISTANCE | {"diverged"}):
-        return Verdict.DIVERGED
-    return Verdict.EQUIVALENT if "equivalent" in statuses else Verdict.IDENTICAL
+    return Measured(far.divergence, own, far.explained, found)
 
 
 def unknown(cell: str, code: str, message: str) -> Judgement:
@@ -224,52 +207,6 @@ def _named(
     if found is None:
         raise NamedOtherwiseError(tensors, reference)
     return found
-
-
-def _with_noise(
-    divergence: Divergence,
-    tensors: Mapping[str, Tensor],
-    yardstick: Yardstick,
-    allowance: Mapping[str, Noise],
-) -> Divergence:
-    """Return `divergence` in which outputs that noise explains are equivalent, and say so."""
-    assert yardstick.outputs is not None
-    allowed = compare(tensors, yardstick.outputs, yardstick.tolerances, noise=allowance)
-    outputs = {
-        name: output.model_copy(
-            update={
-                "status": allowed.outputs[name].status,
-                "within": "noise",
-                "message": f"no more than noise: {moves(allowance[name])}",
-            }
-        )
-        if output.status == "diverged" and allowed.outputs[name].status == "equivalent"
-        else output
-        for name, output in divergence.outputs.items()
-    }
-    return divergence.model_copy(update={"outputs": outputs})
-
-
-def _with_floor(divergence: Divergence, allowance: Mapping[str, Noise], own: Floor) -> Divergence:
-    """Return `divergence` that tells of every output what it is within, and what noise allows."""
-    outputs = {
-        name: output.model_copy(
-            update={
-                "within": output.within or ("tolerance" if output.status == "equivalent" else None),
-                "noise_abs": _allowed(output, allowance.get(name), own),
-            }
-        )
-        for name, output in divergence.outputs.items()
-    }
-    return divergence.model_copy(update={"outputs": outputs})
-
-
-def _allowed(output: OutputDivergence, noise: Noise | None, own: Floor) -> float | None:
-    if output.atol is None or output.max_abs is None:
-        return None
-    if noise is None:
-        return 0.0 if own.variations else None
-    return min(noise.allowed_distance, sys.float_info.max)
 
 
 def _reason(observation: Observation, found: Measured, yardstick: Yardstick) -> Reason | None:

@@ -38,6 +38,7 @@ class Variations:
         why = self.budget.why_not(seconds)
         if why is not None:
             told.append(fact(name, problem=why))
+            self.report.write()
             return
         told.append(fact(name, problem=CUT_SHORT))
         self.report.write()

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.judge.compare import compare
 from harness.judge.judge import judge
 from harness.judge.metrics import measure
-from harness.judge.noise import MARGIN, Floor, Kind, Noise, kind_of, larger, noise
+from harness.judge.noise import MARGIN, Floor, Noise, larger, noise
 from harness.observation import Observation
 from harness.plan.plan import PlannedCell
 from harness.tensor import NumericTensor, StringTensor, Tensor
