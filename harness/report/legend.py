@@ -122,7 +122,7 @@ def _floor(table: Table, left_out: Sequence[str]) -> str:
     said = dict.fromkeys(words for name in names if (words := _varies(name)))
     if not said or NOISE in left_out:
         return ""
-    return f"noise: how far outputs move by {', '.join(('repeating', *said))}"
+    return f"noise: how far outputs move by {', '.join((_VARIES[Kind.REPEAT], *said))}"
 
 
 def _varies(name: str) -> str | None:
@@ -132,8 +132,8 @@ def _varies(name: str) -> str | None:
 
 
 _VARIES = {
-    Kind.REPEAT: "repeating",
+    Kind.REPEAT: "a repeat",
     Kind.ULP: "one ULP in the inputs",
-    Kind.BATCH: "splitting the batch",
+    Kind.BATCH: "a split batch",
     Kind.THREADS: "other thread counts",
 }

@@ -158,19 +158,20 @@ def budget_of(report: Report, level: str = "quick", **request: Any) -> Budget:
 
 
 @pytest.mark.parametrize(
-    ("level", "infer", "timeout", "expected"),
+    ("asked_for", "expected"),
     [
-        ("quick", 2.0, None, 5 + 5 * 2),
-        ("full", 2.0, None, 60 + 60 * 2),
-        ("quick", 1000.0, 300, 0.25 * 300),
-        ("full", 1000.0, 300, 0.5 * 300),
-        ("quick", 2.0, 22, 0.75 * 22 - 15),  # 10 of the import and 5 since then are gone
-        ("quick", 2.0, 16, 0.75 * 16 - 15),
+        (("quick", 2.0, None), 5 + 5 * 2),
+        (("full", 2.0, None), 60 + 60 * 2),
+        (("quick", 1000.0, 300), 0.25 * 300),
+        (("full", 1000.0, 300), 0.5 * 300),
+        (("quick", 2.0, 22), 0.75 * 22 - 15),  # 10 of the import and 5 since then are gone
+        (("quick", 2.0, 16), 0.75 * 16 - 15),
     ],
 )
 def test_seconds_are_a_share_of_the_limit(
-    tmp_path: Path, clock: Clock, level: str, infer: float, timeout: float | None, expected: float
+    tmp_path: Path, clock: Clock, asked_for: tuple[str, float, float | None], expected: float
 ) -> None:
+    level, infer, timeout = asked_for
     budget = budget_of(report_in(tmp_path, infer), level, timeout_seconds=timeout)
     assert budget.left() == pytest.approx(expected)
     clock.now += 3
