@@ -62,7 +62,7 @@ class Noise:
     beyond: bool = False
     """Whether the inferences are farther apart than tolerance."""
     kind: Kind = Kind.REPEAT
-    """What was varied where the distance is the largest."""
+    """What was varied where the distance is the largest, or allows most."""
     max_rel: float | None = None
     """`max_abs` as a share of the output's own scale (see `judge.metrics`)."""
 
@@ -162,11 +162,11 @@ class Floor:
         told = {name: far for name, far in by.items() if far is not None}
         if not told:
             return None
-        worst = self.worst.values()
-        ulps = [one.max_ulp for one in worst] if worst else [0]
+        every = [one for noises in self.variations.values() for one in noises.values()]
+        counted = [one for one in every if one.counts]
         return NoiseFloor(
-            max_abs=_largest(one.max_abs for one in worst) or 0.0,
-            max_ulp=_largest(ulps),
+            max_abs=_largest(one.max_abs for one in counted) or 0.0,
+            max_ulp=_largest(one.max_ulp for one in counted) if counted else 0,
             by=told,
             not_counted=tuple(name for name in told if self._is_beside(name)),
         )

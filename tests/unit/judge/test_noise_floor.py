@@ -330,7 +330,17 @@ def test_a_larger_difference_never_gets_a_better_verdict(
     assert order.index(verdicts[0]) <= order.index(verdicts[1])
 
 
-def test_the_furthest_of_several_speaks_for_all() -> None:
+def test_the_floor_is_the_largest_distance_whatever_it_allows() -> None:
+    near, far = 2.0**-20, 1.5 * 2.0**-20
+    found = judge_varied(
+        values(), {"ulp-1": values(near), "threads-1": values(2.0**-20 + 2.0**-21)}
+    )
+    assert found.noise_floor is not None
+    assert found.noise_floor.max_abs == far
+    assert output(found).noise_abs == ULP_MARGIN * near
+
+
+def test_the_one_that_allows_most_speaks_for_all() -> None:
     floor = Floor(
         {
             "ulp-1": {"a": Noise(0.5, 5, kind=Kind.ULP), "b": Noise(0.125, 1, kind=Kind.ULP)},
