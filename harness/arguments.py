@@ -12,6 +12,7 @@ from harness import __version__
 from harness.argument_values import age, at_least_one, choices, one_of, prefix, size
 from harness.environments.options import BAKES, BASE_SOURCES, ENGINES
 from harness.errors import UsageError, nearest
+from harness.observation import NOISE_LEVELS
 from harness.verdict import Verdict
 
 __all__ = ["help_text", "parse"]
@@ -109,6 +110,15 @@ def _matrix(parser: _Parser) -> None:
         type=at_least_one,
         metavar="N",
         help="environments worked on at once; default: as many as fit",
+    )
+    parser.add_argument(
+        "--noise",
+        type=one_of(NOISE_LEVELS),
+        default="quick",
+        metavar="LEVEL",
+        help="what is done to measure how far outputs move by rounding alone: off: repeat; quick:"
+        " also move the inputs by one ULP and split the batch; full: more of it, and other thread"
+        " counts; default: quick",
     )
     _results(parser)
     _making(parser)

@@ -18,7 +18,7 @@ from harness.judge.matching import matched
 from harness.judge.recommend import recommend
 from harness.judge.reference import elect
 from harness.judge.seen import Seen
-from harness.judge.weigh import verdict_of
+from harness.judge.within import verdict_of
 from harness.model.model import Task
 from harness.model.tasks import ALL
 from harness.observation import Ending, Observation
@@ -133,6 +133,7 @@ def _load(folder: SweepFolder, record: SweepRecord) -> tuple[Saved, Seen]:
         equal_inputs=saved.equal_inputs,
         outputs=saved.outputs,
         repeat=saved.repeat,
+        variation=saved.variation,
         preprocessed=saved.preprocessed,
     )
     return saved, seen

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from harness.cell import Value
 
 __all__ = [
+    "NOISE_LEVELS",
     "SCHEMA",
     "Actual",
     "Base",
@@ -25,6 +26,7 @@ __all__ = [
     "Image",
     "InputFacts",
     "Library",
+    "NoiseLevel",
     "Observation",
     "ProbeReport",
     "Restored",
@@ -32,10 +34,16 @@ __all__ = [
     "Stage",
     "TensorFacts",
     "Training",
+    "Variation",
 ]
 
 SCHEMA: Literal[1] = 1
 """Version of every JSON file the harness writes."""
+
+NoiseLevel = Literal["off", "quick", "full"]
+"""How much is done in each environment to measure its noise floor: the inference is repeated; it is
+varied two or three times beside that; or more often, some of them with other thread counts."""
+NOISE_LEVELS: tuple[NoiseLevel, ...] = ("off", "quick", "full")
 
 
 class Stage(StrEnum):
@@ -204,6 +212,20 @@ class Training(_Report):
     """Why the step could not be made, where it could not."""
 
 
+class Variation(_Report):
+    """The inference once more, varied as its outputs ought not to notice; see `probe.py`."""
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,39}$")]
+    """What was varied: `ulp-1`, `batch-split`, `threads-n`; also the name of its file."""
+    same: bool | None = None
+    """Whether it gave the bits of `outputs`; None where it was not done, or failed."""
+    kept: bool = False
+    """Whether what it gave is in a file, with the names, types, shapes and order of `outputs`."""
+    problem: _Text | None = None
+    """Why it was not done, or why it cannot be compared."""
+    seconds: _Duration | None = None
+
+
 class Seconds(_Report):
     """Wall-clock seconds. None: the stage was not reached."""
 
@@ -223,7 +245,7 @@ class ProbeReport(_Report):
     stage: Stage
     """The stage the probe is in, or ended in."""
     completed: bool
-    """True once `outputs.npz` is whole."""
+    """True once `outputs.npz` is whole; variations and training are looked at after that."""
     failure: Failure | None = None
     loader: _Name
     actual: Actual = Actual()
@@ -244,6 +266,8 @@ class ProbeReport(_Report):
     deterministic: bool | None = None
     """Whether a second inference in the same process gave the same bits. Where it did not, its
     outputs are in `repeat.npz`, with the names, types and order of `outputs`."""
+    variations: Annotated[list[Variation], Field(max_length=100)] = Field(default_factory=list)
+    """The arrays of those that are kept are in `variation-<name>.npz`."""
     restored: Restored | None = None
     training: Training | None = None
     cuda: Cuda | None = None
@@ -341,6 +365,8 @@ class Observation(Value):
     preprocessed: tuple[TensorFacts, ...] | None = None
     outputs: tuple[TensorFacts, ...] = ()
     deterministic: bool | None = None
+    variations: tuple[Variation, ...] = ()
+    """Empty where none were asked for, as before there were any."""
     restored: Restored | None = None
     training: Training | None = None
     cuda: Cuda | None = None

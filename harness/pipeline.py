@@ -21,6 +21,7 @@ from harness.files import write_atomically
 from harness.judge.reference import check_wanted
 from harness.judging import equal_inputs, judged_table
 from harness.model.model import Model
+from harness.observation import NoiseLevel
 from harness.plan.matrix import Matrix
 from harness.planning import Planned
 from harness.report.machine import render_json
@@ -56,6 +57,7 @@ class Job:
     results: Path
     jobs: int | None = None
     """Environments worked on at once; None: as many as fit."""
+    noise: NoiseLevel = "quick"
     fresh: bool = False
     """Take nothing over from earlier sweeps."""
 
@@ -101,6 +103,7 @@ def run_matrix(job: Job, display: Display) -> tuple[Swept, ...]:
             workspace=workspace,
             display=display,
             models=tuple(each.swept for each in begun),
+            noise=job.noise,
             fresh=job.fresh,
         )
         run_sweep(sweep, first_tasks(sweep.models), executor)
@@ -150,7 +153,12 @@ def _begin(job: Job, planned: Planned) -> _Begun:
 def _record(job: Job, planned: Planned, results: Results, given: Material) -> SweepRecord:
     engine, model = job.chosen.engine.name, planned.model
     key = sweep_key(
-        engine=engine, model=model, files=given.digests, plan=planned.plan, limits=job.limits
+        engine=engine,
+        model=model,
+        files=given.digests,
+        plan=planned.plan,
+        limits=job.limits,
+        noise=job.noise,
     )
     now = datetime.now(UTC)
     stopped = None if job.fresh else results.unfinished(key, _is_at_work)

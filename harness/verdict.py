@@ -35,7 +35,7 @@ class Verdict(StrEnum):
     IDENTICAL = "identical"
     """Every output equals the reference's bit for bit."""
     EQUIVALENT = "equivalent"
-    """Every output is within tolerance of the reference."""
+    """Every output is within tolerance of the reference, or within measured noise."""
     DIVERGED = "diverged"
     FAILED = "failed"
     """The model in this environment does not get through `stage`."""
@@ -166,6 +166,12 @@ class OutputDivergence(Value):
     total: int = 0
     atol: float | None = None
     rtol: float | None = None
+    within: Literal["tolerance", "noise"] | None = None
+    """What makes it equivalent: it is within tolerance, or, beyond that, within measured noise.
+    None for every other status."""
+    noise_abs: float | None = None
+    """What it may differ by for the noise that was measured, in units of the output; None where
+    none was, or where its type has no distance."""
 
 
 class Divergence(Value):
@@ -179,10 +185,16 @@ class Divergence(Value):
 
 
 class NoiseFloor(Value):
-    """Distance seen between runs that ought to agree."""
+    """Distance seen between runs that ought to agree: the worst over all outputs and variations."""
 
     max_abs: float
     max_ulp: int | None
+    by: dict[str, float] = Field(default_factory=dict)
+    """Largest absolute difference by what was varied: `repeat` (nothing), `ulp-1`, `batch-split`,
+    ... Those that were not done, or not kept, are not there."""
+    not_counted: tuple[str, ...] = ()
+    """Those that are no noise: outputs move so far with the batch that they depend on what else is
+    in it. `max_abs` and `max_ulp` are without them."""
 
 
 class Reference(Value):

@@ -45,6 +45,7 @@ def run(options: argparse.Namespace) -> int:
         reference=options.reference or matrix.reference,
         results=options.results,
         jobs=options.jobs,
+        noise=options.noise,
         fresh=options.fresh,
     )
     with make_display(sys.stderr, quiet=options.quiet) as display:

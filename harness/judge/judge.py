@@ -8,11 +8,13 @@ from typing import Any
 from numpy.typing import NDArray
 
 from harness.cell import Cell
+from harness.judge.noise import Floor
 from harness.judge.preprocess import with_preprocess
 from harness.judge.seen import Seen
 from harness.judge.tasks import rules_of
 from harness.judge.training import judge_training, measures
-from harness.judge.weigh import Yardstick, noise_of, unknown, weigh
+from harness.judge.varied import floor_of
+from harness.judge.weigh import Yardstick, unknown, weigh
 from harness.model.model import Task, Tolerance
 from harness.observation import Observation
 from harness.plan.plan import PlannedCell
@@ -47,9 +49,9 @@ def judge(
     yardstick = Yardstick(
         outputs=reference_outputs,
         observation=told,
-        noise={}
+        floor=Floor()
         if told is None or reference_outputs is None
-        else noise_of(told, reference_outputs, seen.repeat),
+        else floor_of(told, reference_outputs, seen, tolerances),
         inputs=reference_inputs,
         tolerances=tolerances,
         labels=labels,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from typing import TypeVar
 
 from harness.verdict import Divergence, NoiseFloor
 
-__all__ = ["MARGIN", "Noise", "floor", "larger", "noise"]
+__all__ = ["MARGIN", "ULP_MARGIN", "Floor", "Kind", "Noise", "kind_of", "larger", "noise"]
 
 MARGIN = 2.0
 """How many times the measured noise a distance may be and still be noise. Two inferences show one
@@ -17,12 +18,40 @@ dense layer behind dropout a cell that ought to agree is farther from the refere
 measured noises in 32 % of all draws, with this margin in 0.7 % of those of 8 elements and in none
 of 2,000 draws of 80 elements (of a single element, in 9 %)."""
 
+ULP_MARGIN = 4.0
+"""The same for what one unit in the last place of the inputs does. It rounds once, at the inputs;
+an environment rounds in every layer, so that it may well lie farther off. Of 13 models in 2.4.4,
+2.15.1 and 2.21.0, each with oneDNN off and on and with 1 and 2 threads, two environments that
+differ were apart by 1 times the larger of their two distances (the median), and in 11 of the models
+never by more than 3.7 times. The others: a sum of 16,384 products, 11 times but 1e-5 of its value,
+since the order of adding matters more there than what is added; and one whose softmax is so steep
+that 3 draws gave 4e-10, 1e-5 and 2e-5. Both are within tolerance."""
+
+
+class Kind(StrEnum):
+    """What was varied."""
+
+    REPEAT = "repeat"
+    """Nothing: the same inference again."""
+    ULP = "ulp"
+    """Each float of the inputs, by one unit in the last place."""
+    THREADS = "threads"
+    """The number of threads."""
+    BATCH = "batch"
+    """How many samples are fed together."""
+
+
 _Number = TypeVar("_Number", int, float)
+
+
+def kind_of(variation: str) -> Kind | None:
+    """Return what a variation varies, such as `ulp-1`; None: its distance is no noise."""
+    return next((kind for kind in Kind if f"{variation}-".startswith(f"{kind}-")), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Distance of one output between inferences in one process."""
+    """Distance of one output between two inferences, or the worst of several such distances."""
 
     max_abs: float | None = None
     """Largest absolute difference, in units of the output; None where the type has none."""
@@ -32,11 +61,16 @@ class Noise:
     """Elements that differ, of a type that has to be exact; 0 for floats."""
     beyond: bool = False
     """Whether the inferences are farther apart than tolerance."""
+    kind: Kind = Kind.REPEAT
+    """What was varied where the distance is the largest, or allows most."""
+    max_rel: float | None = None
+    """`max_abs` as a share of the output's own scale (see `judge.metrics`)."""
 
     @property
     def allowed_distance(self) -> float:
         """What a float may differ by, in units of the output, for this noise alone."""
-        return MARGIN * (self.max_abs or 0.0)
+        margin = ULP_MARGIN if self.kind is Kind.ULP else MARGIN
+        return margin * (self.max_abs or 0.0)
 
     @property
     def allowed_elements(self) -> float:
@@ -48,11 +82,21 @@ class Noise:
         """Whether the inferences differ at all."""
         return bool(self.max_abs or self.max_ulp or self.differing)
 
+    @property
+    def counts(self) -> bool:
+        """Whether it is part of the floor.
 
-def noise(repeated: Divergence) -> dict[str, Noise]:
-    """Return the noise of every output whose distance from its repeat can be told.
+        An output that moves beyond tolerance with the batch may well depend on the other samples
+        of it, as with batch normalisation in training mode: all cells are fed one batch, so that
+        this explains no difference between them.
+        """
+        return self.found and not (self.kind is Kind.BATCH and self.beyond)
 
-    `repeated` is the distance of a second inference from the first.
+
+def noise(varied: Divergence, kind: Kind = Kind.REPEAT) -> dict[str, Noise]:
+    """Return the noise of every output whose distance can be told.
+
+    `varied` is the distance of a second inference, in which `kind` was varied, from the first.
     """
     return {
         name: Noise(
@@ -60,32 +104,85 @@ def noise(repeated: Divergence) -> dict[str, Noise]:
             max_ulp=output.max_ulp,
             differing=output.mismatched if output.atol is None else 0,
             beyond=output.status == "diverged",
+            kind=kind,
+            max_rel=output.max_rel,
         )
-        for name, output in repeated.outputs.items()
+        for name, output in varied.outputs.items()
         if output.status in ("identical", "equivalent", "diverged")
     }
 
 
 def larger(one: Mapping[str, Noise], other: Mapping[str, Noise]) -> dict[str, Noise]:
     """Return, for every output of either, the larger noise of the two."""
-    pairs = {name: (one.get(name, Noise()), other.get(name, Noise())) for name in {**one, **other}}
     return {
-        name: Noise(
-            max_abs=_largest((a.max_abs, b.max_abs)),
-            max_ulp=_largest((a.max_ulp, b.max_ulp)),
-            differing=max(a.differing, b.differing),
-            beyond=a.beyond or b.beyond,
-        )
-        for name, (a, b) in pairs.items()
+        name: _larger(one[name], other[name]) if name in one and name in other else only
+        for name, only in {**other, **one}.items()
     }
 
 
-def floor(noises: Mapping[str, Noise]) -> NoiseFloor | None:
-    """Return the worst noise over the outputs; None where no output has a distance."""
-    max_abs = _largest(one.max_abs for one in noises.values())
-    if max_abs is None:
-        return None
-    return NoiseFloor(max_abs=max_abs, max_ulp=_largest(one.max_ulp for one in noises.values()))
+def _larger(one: Noise, other: Noise) -> Noise:
+    most = max((one, other), key=lambda each: (each.allowed_distance, each.allowed_elements))
+    return replace(
+        most,
+        max_ulp=_largest((one.max_ulp, other.max_ulp)),
+        differing=max(one.differing, other.differing),
+        beyond=one.beyond or other.beyond,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Floor:
+    """What was measured of the noise of one run."""
+
+    variations: Mapping[str, Mapping[str, Noise]] = field(default_factory=dict)
+    """By the name of each variation that was done and compared, then by output; outputs that gave
+    the same bits are left out."""
+
+    def of(self, *kinds: Kind) -> dict[str, Noise]:
+        """Return the worst noise of every output that moved when one of `kinds` was varied."""
+        worst: dict[str, Noise] = {}
+        for noises in self.variations.values():
+            wanted = {name: one for name, one in noises.items() if one.counts and one.kind in kinds}
+            worst = larger(worst, wanted)
+        return worst
+
+    @property
+    def worst(self) -> dict[str, Noise]:
+        """The worst noise of every output that moved, over all variations."""
+        return self.of(*Kind)
+
+    @property
+    def ill_conditioned(self) -> dict[str, Noise]:
+        """The outputs that one unit in the last place of the inputs moves beyond tolerance."""
+        return {name: one for name, one in self.of(Kind.ULP).items() if one.beyond}
+
+    def total(self) -> NoiseFloor | None:
+        """Return the worst over all outputs; None where no distance was measured."""
+        by = {name: _distance(noises) for name, noises in self.variations.items()}
+        told = {name: far for name, far in by.items() if far is not None}
+        if not told:
+            return None
+        every = [one for noises in self.variations.values() for one in noises.values()]
+        counted = [one for one in every if one.counts]
+        return NoiseFloor(
+            max_abs=_largest(one.max_abs for one in counted) or 0.0,
+            max_ulp=_largest(one.max_ulp for one in counted) if counted else 0,
+            by=told,
+            not_counted=tuple(name for name in told if self._is_beside(name)),
+        )
+
+    def _is_beside(self, variation: str) -> bool:
+        """Tell whether a variation moves floats farther than all that counts explains."""
+        worst = self.worst
+        return any(
+            (one.max_abs or 0.0) > worst.get(name, Noise()).allowed_distance
+            for name, one in self.variations[variation].items()
+            if not one.counts and not one.differing
+        )
+
+
+def _distance(noises: Mapping[str, Noise]) -> float | None:
+    return _largest(one.max_abs for one in noises.values()) if noises else 0.0
 
 
 def _largest(values: Iterable[_Number | None]) -> _Number | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from harness.judge.compare import compare
 from harness.judge.matching import matched
 from harness.judge.seen import Seen
-from harness.judge.weigh import Yardstick, measured, unknown, verdict_of
+from harness.judge.weigh import Yardstick, measured, unknown
+from harness.judge.within import verdict_of
 from harness.judge.words import describe, gravest, worst_first
 from harness.observation import Ending, Observation, Stage
 from harness.text import one_line
@@ -54,7 +55,7 @@ def _on_equal_inputs(cell: str, seen: Seen, yardstick: Yardstick) -> Divergence 
     if observation is None or observation.ending is not Ending.COMPLETED:
         return None
     try:
-        found = measured(observation, seen.outputs, seen.repeat, yardstick, first=True)
+        found = measured(observation, seen, yardstick, first=True)
     except ValueError:
         return None
     return found.divergence

@@ -31,23 +31,25 @@ def recommend(
     """Return the newest cell that agrees with the reference, decisions included.
 
     Only cells with default pins and flags count. Those in which decisions changed on near ties are
-    taken where there are no others, and it is said; clear calls may not change. Those whose
-    repeats agree go before those whose do not, environments resolved as of the release before
-    those resolved today, then the newest TensorFlow, CPU, the newest Python. Only the first loader
-    counts.
+    taken where there are no others, and it is said; clear calls may not change. Those within
+    tolerance go before those that it takes noise to explain, then those whose repeats agree before
+    those whose do not, environments resolved as of the release before those resolved today, then
+    the newest TensorFlow, CPU, the newest Python. Only the first loader counts.
     """
     planned = {planned.cell.id: planned.cell for planned in cells}
-    close = [judgement for judgement in judgements if _agrees(judgement)]
-    tied = {judgement.cell for judgement in close if flipped(judgement.divergence).near_ties}
-    plain = [judgement for judgement in close if _is_plain(planned[judgement.cell])]
+    agreeing = [judgement for judgement in judgements if _agrees(judgement)]
+    tied = {judgement.cell for judgement in agreeing if flipped(judgement.divergence).near_ties}
+    plain = [judgement for judgement in agreeing if _is_plain(planned[judgement.cell])]
     candidates = [judgement for judgement in plain if judgement.cell not in tied] or plain
     if not candidates:
-        return Recommendation(None, _why_none(judgements, close))
-    steady = [judgement for judgement in candidates if judgement.deterministic is not False]
-    best = max(steady or candidates, key=lambda judgement: _standing(planned[judgement.cell]))
-    told = "deterministic " if 0 < len(steady) < len(candidates) else ""
-    agreeing = [one for one in close if best.cell in tied or one.cell not in tied]
-    which = _which([planned[judgement.cell] for judgement in agreeing], len(judgements), told)
+        return Recommendation(None, _why_none(judgements, agreeing))
+    close = [judgement for judgement in candidates if not _by_noise(judgement)] or candidates
+    steady = [judgement for judgement in close if judgement.deterministic is not False] or close
+    best = max(steady, key=lambda judgement: _standing(planned[judgement.cell]))
+    told = "deterministic " if len(steady) < len(close) else ""
+    within = " within tolerance" if len(close) < len(candidates) else ""
+    alike = [one for one in agreeing if best.cell in tied or one.cell not in tied]
+    which = _which([planned[judgement.cell] for judgement in alike], len(judgements), told, within)
     twice = "" if best.deterministic is not False else "; running it twice gave different bits"
     newest = Version(planned[best.cell].tensorflow)
     over = [one for one in plain if Version(planned[one.cell].tensorflow) > newest]
@@ -67,6 +69,13 @@ def _passed_over(count: int) -> str:
     return f"; {agree} too, but for decisions that changed on near ties"
 
 
+def _by_noise(judgement: Judgement) -> bool:
+    """Tell whether some output is beyond tolerance, and agrees by its noise only."""
+    divergence = judgement.divergence
+    outputs = () if divergence is None else divergence.outputs.values()
+    return any(output.within == "noise" for output in outputs)
+
+
 def _is_plain(cell: Cell) -> bool:
     return cell.pins.name == "default" and cell.flags.name == "default"
 
@@ -80,10 +89,11 @@ def _standing(cell: Cell) -> tuple[bool, Version, bool, Version]:
     )
 
 
-def _which(agreeing: Sequence[Cell], total: int, told: str) -> str:
+def _which(agreeing: Sequence[Cell], total: int, told: str, within: str) -> str:
     """Return what the best cell is among those that agree, as far as that chose it.
 
-    `told` is what sets it apart beside its age: empty, or `deterministic `.
+    `told` and `within` are what set it apart beside its age: each empty, or `deterministic ` and
+    ` within tolerance`.
     """
     if len(agreeing) == 1:
         one = "the only cell, and it" if total == 1 else f"the only one of {total} cells that"
@@ -94,7 +104,7 @@ def _which(agreeing: Sequence[Cell], total: int, told: str) -> str:
     settings = "" if len(plain) == len(agreeing) else " with default pins and flags"
     count = len(agreeing)
     among = f"{total}, which all" if count == total else f"the {count} (of {total}) that"
-    return f"the newest {told}{resolved}cell{settings} of {among} agree with the reference"
+    return f"the newest {told}{resolved}cell{within}{settings} of {among} agree with the reference"
 
 
 def _distance(best: Judgement, reference: Reference) -> str:
@@ -105,11 +115,8 @@ def _distance(best: Judgement, reference: Reference) -> str:
     divergence = best.divergence
     far = None if divergence is None else divergence.max_abs
     by = "" if far is None else f" by at most {far:.2g}"
-    outputs = () if divergence is None else divergence.outputs.values()
-    noisy = any(output.status == "equivalent" and output.mismatched for output in outputs)
-    within = "tolerance or the noise of repeats" if noisy else "tolerance"
-    differ = f"its outputs differ from the reference{by}, within {within}"
-    return f"{differ}, and {_changed(best)}"
+    within = "tolerance or measured noise" if _by_noise(best) else "tolerance"
+    return f"its outputs differ from the reference{by}, within {within}, and {_changed(best)}"
 
 
 def _changed(best: Judgement) -> str:
@@ -119,7 +126,7 @@ def _changed(best: Judgement) -> str:
     decisions = (
         "1 decision changed, on a near tie"
         if count == 1
-        else (f"{count} decisions changed, all on near ties")
+        else f"{count} decisions changed, all on near ties"
     )
     worst = gravest_flip(best.divergence)
     return f"{decisions}{'' if worst is None else f' ({worst})'}"

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from harness.observation import Observation
 from harness.tensor import Tensor
 
-__all__ = ["Arrays", "Seen"]
+__all__ = ["Arrays", "Seen", "Varied"]
 
 Arrays = Callable[[Observation], Mapping[str, Tensor]]
 """Gives arrays of an observation that completed, by name; raises ValueError where they are not
 there, or not what the observation says."""
+
+Varied = Callable[[Observation, str], Mapping[str, Tensor]]
+"""Gives what one variation of the inference gave, by its name, where it gave other bits; raises
+ValueError as `Arrays` does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,4 +32,5 @@ class Seen:
     outputs: Arrays
     repeat: Arrays
     """Outputs of a second inference in the same process, where it gave other bits."""
+    variation: Varied
     preprocessed: Arrays

@@ -9,20 +9,27 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from harness.cell import Cell
-from harness.judge.compare import WITHOUT_DISTANCE, compare
 from harness.judge.cuda import cuda_trouble
 from harness.judge.matching import NamedOtherwiseError, matched
-from harness.judge.noise import Noise, floor, larger, noise
+from harness.judge.noise import Floor, Kind, Noise, larger
 from harness.judge.scores import scores
-from harness.judge.seen import Arrays, Seen
+from harness.judge.seen import Seen
 from harness.judge.tasks import Rule
 from harness.judge.truth import mislabels, not_as_locked
-from harness.judge.words import by, why_diverged, why_nondeterministic
+from harness.judge.varied import floor_of
+from harness.judge.within import compared, verdict_of
+from harness.judge.words import why_diverged
+from harness.judge.words_of_noise import (
+    moves_of,
+    why_ill_conditioned,
+    why_noise,
+    why_nondeterministic,
+)
 from harness.model.model import Tolerance
 from harness.observation import Ending, Observation
 from harness.tensor import Tensor
 from harness.text import one_line
-from harness.verdict import Divergence, Judgement, NoiseFloor, Reason, Scores, Verdict
+from harness.verdict import Divergence, Judgement, Reason, Scores, Verdict
 
 __all__ = ["Measured", "Yardstick", "measured", "unknown", "verdict_of", "weigh"]
 
@@ -47,8 +54,8 @@ class Yardstick:
     """None where there is no reference."""
     observation: Observation | None
     """The reference's; None where the reference is no cell."""
-    noise: Mapping[str, Noise]
-    """Of the reference's repeats, by output."""
+    floor: Floor
+    """Of the reference; nothing was measured where it is no cell."""
     inputs: Mapping[str, Tensor] | None
     """What `preprocess.py` made in the reference's environment; None where there is none."""
     tolerances: Mapping[str, Tolerance]
@@ -62,10 +69,11 @@ class Measured(NamedTuple):
     """The outputs of one run beside the reference's."""
 
     divergence: Divergence
-    noise: Mapping[str, Noise]
-    """Of the run's own repeats, by output; empty where they agree or were not kept."""
-    explained: bool
-    """Whether it takes the noise to call it equivalent."""
+    floor: Floor
+    """Of the run itself."""
+    explained: Mapping[str, Noise]
+    """What it takes to call it equivalent, by output; empty where tolerance is enough, or no noise
+    is."""
     scores: Scores | None
 
     @property
@@ -88,7 +96,7 @@ def weigh(
     if refused is not None:
         return refused
     try:
-        found = measured(observation, seen.outputs, seen.repeat, yardstick, first=first)
+        found = measured(observation, seen, yardstick, first=first)
     except NamedOtherwiseError as error:
         return unknown(cell.id, "outputs-named-otherwise", str(error))
     except ValueError as error:
@@ -98,7 +106,7 @@ def weigh(
         verdict=found.verdict,
         reason=_reason(observation, found, yardstick),
         divergence=found.divergence,
-        noise_floor=_floor(observation, found),
+        noise_floor=found.floor.total(),
         accuracy=None if found.scores is None else found.scores.top1,
         scores=found.scores,
         deterministic=observation.deterministic,
@@ -122,7 +130,7 @@ def _ended(cell: Cell, observation: Observation) -> Judgement:
 
 
 def measured(
-    observation: Observation, outputs: Arrays, repeat: Arrays, yardstick: Yardstick, *, first: bool
+    observation: Observation, seen: Seen, yardstick: Yardstick, *, first: bool
 ) -> Measured:
     """Return the distance of a run's outputs from the reference's, and what it rests on.
 
@@ -138,43 +146,17 @@ def measured(
     told = yardstick.observation
     itself = observation is told
     by_name = first and (told is None or observation.loader == told.loader)
-    tensors = reference if itself else _named(outputs(observation), reference, by_name=by_name)
-    own = yardstick.noise if itself else noise_of(observation, tensors, repeat)
-    divergence = compare(tensors, reference, yardstick.tolerances, rules=yardstick.rules)
-    allowance = larger(own, yardstick.noise)
-    explained = False
-    if allowance and verdict_of(divergence) is Verdict.DIVERGED:
-        divergence = _with_noise(divergence, tensors, yardstick, allowance)
-        explained = verdict_of(divergence) is not Verdict.DIVERGED
+    tensors = reference if itself else _named(seen.outputs(observation), reference, by_name=by_name)
+    own = yardstick.floor if itself else floor_of(observation, tensors, seen, yardstick.tolerances)
+    far = compared(
+        tensors,
+        reference,
+        yardstick.tolerances,
+        rules=yardstick.rules,
+        floors=(own, yardstick.floor),
+    )
     found = scores(tensors, yardstick.labels, yardstick.rules, top_k=yardstick.top_k)
-    return Measured(divergence, own, explained, found)
-
-
-def noise_of(
-    observation: Observation, outputs: Mapping[str, Tensor], repeat: Arrays
-) -> Mapping[str, Noise]:
-    """Return how far the second inference is from `outputs`, by output.
-
-    Empty where it gave the same bits, or where what it gave was not kept.
-    """
-    if observation.deterministic is not False:
-        return {}
-    try:
-        repeated = matched(repeat(observation), outputs)
-    except ValueError:
-        repeated = None
-    if repeated is None:
-        return {}
-    apart = compare(repeated, outputs, {}, decide=False)
-    return {name: one for name, one in noise(apart).items() if one.found}
-
-
-def verdict_of(divergence: Divergence) -> Verdict:
-    """Return what a distance means for a cell: the worst over its outputs."""
-    statuses = {output.status for output in divergence.outputs.values()}
-    if statuses & (WITHOUT_DISTANCE | {"diverged"}):
-        return Verdict.DIVERGED
-    return Verdict.EQUIVALENT if "equivalent" in statuses else Verdict.IDENTICAL
+    return Measured(far.divergence, own, far.explained, found)
 
 
 def unknown(cell: str, code: str, message: str) -> Judgement:
@@ -228,53 +210,35 @@ def _named(
     return found
 
 
-def _with_noise(
-    divergence: Divergence,
-    tensors: Mapping[str, Tensor],
-    yardstick: Yardstick,
-    allowance: Mapping[str, Noise],
-) -> Divergence:
-    """Return `divergence` in which outputs that noise explains are equivalent, and say so.
-
-    Decisions that noise can change are near ties in every output.
-    """
-    assert yardstick.outputs is not None
-    allowed = compare(
-        tensors, yardstick.outputs, yardstick.tolerances, rules=yardstick.rules, noise=allowance
-    )
-    outputs = {
-        name: output.model_copy(
-            update={
-                "status": allowed.outputs[name].status,
-                "message": f"no more than noise: repeats disagree{by({name: allowance[name]})}",
-                "decided": allowed.outputs[name].decided,
-            }
-        )
-        if output.status == "diverged" and allowed.outputs[name].status == "equivalent"
-        else output.model_copy(update={"decided": allowed.outputs[name].decided})
-        for name, output in divergence.outputs.items()
-    }
-    return divergence.model_copy(update={"outputs": outputs})
-
-
 def _reason(observation: Observation, found: Measured, yardstick: Yardstick) -> Reason | None:
+    """Return why a run diverged, or what has to be known where it agrees; None: nothing.
+
+    Repeats that disagree come first: what varying something does cannot be told from them.
+    """
     deterministic = observation.deterministic is not False
     if found.verdict is Verdict.DIVERGED:
-        reason = why_diverged(found.divergence)
-        return reason if deterministic else _beyond_noise(reason, found, yardstick)
-    if deterministic and not found.explained:
-        return None
-    return why_nondeterministic(found.noise, yardstick.noise, deterministic=deterministic)
+        return _why_diverged(found, yardstick, deterministic=deterministic)
+    own, reference = found.floor, yardstick.floor
+    kinds = {noise.kind for noise in found.explained.values()}
+    if not deterministic or Kind.REPEAT in kinds:
+        return why_nondeterministic(
+            own.of(Kind.REPEAT), reference.of(Kind.REPEAT), deterministic=deterministic
+        )
+    sensitive = own.ill_conditioned or (reference.ill_conditioned if found.explained else {})
+    if sensitive:
+        return why_ill_conditioned(sensitive)
+    return why_noise(found.explained) if found.explained else None
 
 
-def _beyond_noise(reason: Reason, found: Measured, yardstick: Yardstick) -> Reason:
-    """Say beside a divergence by how much less the repeats disagree."""
-    said = f"nondeterministic: repeats disagree{by(larger(found.noise, yardstick.noise))}"
+def _why_diverged(found: Measured, yardstick: Yardstick, *, deterministic: bool) -> Reason:
+    """Say beside a divergence by how much less the run itself moves, where that is much."""
+    reason = why_diverged(found.divergence)
+    own, reference = found.floor, yardstick.floor
+    if not deterministic:
+        repeats = larger(own.of(Kind.REPEAT), reference.of(Kind.REPEAT))
+        said = f"nondeterministic: {moves_of(repeats)}"
+    elif sensitive := larger(own.ill_conditioned, reference.ill_conditioned):
+        said = f"ill-conditioned: {moves_of(sensitive)}"
+    else:
+        return reason
     return reason.model_copy(update={"message": f"{reason.message}; {said}"})
-
-
-def _floor(observation: Observation, found: Measured) -> NoiseFloor | None:
-    """Return the noise of a run: none at all where its repeat gave the same bits."""
-    if observation.deterministic:
-        return NoiseFloor(max_abs=0.0, max_ulp=0)
-    return floor(found.noise)

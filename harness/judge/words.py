@@ -6,11 +6,10 @@ from collections.abc import Mapping
 
 from harness.judge.compare import WITHOUT_DISTANCE
 from harness.judge.flips import changed_words, flip_words, of_output
-from harness.judge.noise import Noise
 from harness.text import one_line
 from harness.verdict import Divergence, OutputDivergence, Reason
 
-__all__ = ["by", "describe", "gravest", "why_diverged", "why_nondeterministic", "worst_first"]
+__all__ = ["describe", "gravest", "why_diverged", "worst_first"]
 
 # The first of these that a cell shows is its reason: a missing output tells more than a number.
 _ORDER = ("missing", "extra", "dtype", "shape", "nonfinite", "diverged", "equivalent")
@@ -19,10 +18,6 @@ _FLIPS = 3
 """Changed decisions of each output that are told, the gravest ones."""
 _CLOSE_ENOUGH = (
     "Where that is close enough, set `tolerances` in model.yaml; else take another cell."
-)
-_REPEATS = (
-    "Save the model so that dropout and batch normalisation are in inference mode "
-    "(training=False), and look for random operations in it."
 )
 
 
@@ -54,39 +49,6 @@ def _evidence(divergence: Divergence) -> list[str]:
         flips = () if output.decided is None else output.decided.flips[:_FLIPS]
         lines += [describe(name, output), *(flip_words(output, flip) for flip in flips)]
     return lines
-
-
-def why_nondeterministic(
-    own: Mapping[str, Noise], reference: Mapping[str, Noise], *, deterministic: bool
-) -> Reason:
-    """Return the reason of a cell that agrees, where its repeats or the reference's do not.
-
-    `own` and `reference` are the measured noise of the cell and of the reference; `deterministic`
-    says that the cell's repeats agree, so that the reference's noise alone explains its distance.
-    """
-    place = "in the reference's environment" if deterministic else "in this environment"
-    measured = reference if deterministic else own
-    return Reason(
-        code="nondeterministic",
-        message=f"repeats of the inference {place} disagree{by(measured)}",
-        evidence="\n".join(
-            f"output '{one_line(name, 80)}': repeats disagree{by({name: one})}"
-            for name, one in list(measured.items())[:_EVIDENCE_LINES]
-            if one.found
-        ),
-        remedy=_REPEATS if any(one.beyond for one in measured.values()) else "",
-    )
-
-
-def by(noises: Mapping[str, Noise]) -> str:
-    """Return how much the repeats of an inference disagree, to follow `disagree`."""
-    worst = max((one.max_abs or 0.0 for one in noises.values()), default=0.0)
-    if worst:
-        return f" by up to {worst:.2g}"
-    differing = max((one.differing for one in noises.values()), default=0)
-    if differing:
-        return f" in {differing} element{'' if differing == 1 else 's'}"
-    return ", by how much cannot be told"
 
 
 def gravest(divergence: Divergence) -> list[tuple[str, OutputDivergence]]:

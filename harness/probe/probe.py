@@ -13,11 +13,13 @@ What an attempt NAME writes
     DIR/NAME/report.json       rewritten on entering every stage (start, import, preprocess, load,
                                prepare, infer, collect): after a crash, a hang or a kill it still
                                names the stage and all that was learnt before. `completed` is true
-                               once everything is written.
+                               once the outputs are written, before the inference is varied and a
+                               training step is made.
     DIR/NAME/inputs.npz        the inputs, where they were generated.
     DIR/NAME/preprocessed.npz  what `preprocess.py` returned, where it was run.
     DIR/NAME/outputs.npz       the outputs, before the report says `completed`.
     DIR/NAME/repeat.npz        those of a second inference, where it gave other bits.
+    DIR/NAME/variation-V.npz   those of a variation V of the inference, where it gave other bits.
     DIR/NAME/probe.log         what it printed.
     DIR/NAME/ended.json        written by the parent, when nothing of the attempt is left: exit
                                status (0 completed, 1 a stage failed) or signal, seconds, and how
@@ -73,10 +75,22 @@ Training state
     `RandomState(seed)`). A process forked before TensorFlow computes loads the model once more for
     that, when the outputs are written: a step may crash where inference does not.
 
+Variations of the inference
+    How far the outputs move where they ought not to: the noise floor. Asked for by `noise` in the
+    request. Always after the report is complete, within a share of its limits, with the same seeds.
+    ulp-1, ...         (quick; three in full) every float of the inputs is moved to one of its two
+                       neighbours, at random with a fixed seed; zeros stay (see `steps.moved`).
+    batch-split        (quick) the batch in two halves, where every input and output begins with it.
+    batch-one          (full) the first 32 samples one by one, the others together.
+    threads-1          (full) one thread, and
+    threads-n          twice as many as the attempt has, each in a process forked before TensorFlow
+                       computes, since that keeps its thread pools for good. Only on a CPU.
+
 How arrays are stored
-    `outputs.npz` and `repeat.npz` hold `output_0`, `output_1`, ... in the order of `outputs` in the
-    report (sorted by name), never pickled. Outputs are written and let go before the second
-    inference: they are in memory once. `inputs.npz` and `preprocessed.npz` hold arrays by name; an
+    `outputs.npz`, `repeat.npz` and those of variations hold `output_0`, `output_1`, ... in the
+    order of `outputs` in the report (sorted by name), never pickled. Outputs are written and let go
+    before the second inference: they are in memory once. `inputs.npz` and `preprocessed.npz` hold
+    arrays by name; an
     array that `preprocess.py` returned without a name is `input`, and an array of that name is for
     a model's only input, whatever it is called.
     string             two arrays: `output_0.data` (uint8, all strings one after the other) and

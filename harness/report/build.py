@@ -106,7 +106,8 @@ def _row(planned: PlannedCell, judgement: Judgement, seen: Seen) -> CellRow:
     if observation is None:
         return row
     others = seen.others.get(cell.id, ())
-    warnings = dict.fromkeys((*_about_inputs(judgement), *_warnings(observation, *others)))
+    said = (*_about_inputs(judgement), *_about_batch(judgement))
+    warnings = dict.fromkeys((*said, *_warnings(observation, *others)))
     return _with_observation(row, observation).model_copy(update={"warnings": tuple(warnings)})
 
 
@@ -131,6 +132,17 @@ def _about_inputs(judgement: Judgement) -> Iterator[str]:
                 "preprocess.py gives other inputs here, though the outputs agree: "
                 + describe(name, output, "input")
             )
+
+
+def _about_batch(judgement: Judgement) -> Iterator[str]:
+    """Say where outputs depend on what else is in the batch, which is no noise."""
+    floor = judgement.noise_floor
+    if floor is not None and floor.not_counted:
+        far = max(floor.by[name] for name in floor.not_counted)
+        yield (
+            "the outputs of a sample depend on what else is in its batch: fed in parts they move"
+            f" by up to {far:.2g}, which is no noise; is batch normalisation in training mode?"
+        )
 
 
 def _warnings(*observations: Observation) -> Iterator[str]:

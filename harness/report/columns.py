@@ -11,11 +11,12 @@ from harness.report.layout import NONE, Column
 from harness.report.table import CellRow
 from harness.report.words import (
     NEAR_TIES,
-    UNSTABLE,
     flat,
+    marks,
     moved_decisions,
     near_ties_only,
     number,
+    varied,
     verdict_words,
 )
 from harness.verdict import Decided, Divergence
@@ -45,9 +46,8 @@ def _text(value: str | None) -> str:
 
 
 def _verdict(cell: CellRow, reference: str | None) -> str:
-    unstable = UNSTABLE if cell.deterministic is False else ""
     itself = " (ref)" if cell.id == reference else ""
-    return f"{verdict_words(cell.verdict, cell.stage)}{unstable}{itself}"
+    return f"{verdict_words(cell.verdict, cell.stage)}{marks(cell)}{itself}"
 
 
 def _max_abs(cell: CellRow) -> str:
@@ -118,10 +118,11 @@ def _top_k(cell: CellRow) -> str:
 
 
 def _noise(cell: CellRow) -> str:
-    """Show the noise of a cell whose repeats disagree; where they agree there is none to show."""
-    if cell.deterministic is not False or cell.noise_floor is None:
+    """Show the noise floor; of a cell whose repeats agree only where more than that was varied."""
+    floor = cell.noise_floor
+    if floor is None or (cell.deterministic is not False and not varied(cell)):
         return NONE
-    return number(cell.noise_floor.max_abs)
+    return number(floor.max_abs)
 
 
 def _apart(divergence: Divergence | None) -> str:

@@ -27,8 +27,9 @@ _WORST_FIRST = (
 _EVIDENCE_LINES = 6
 """Lines of what was seen that are shown; the most telling come first."""
 
-_NOISY = "nondeterministic"
-"""Code of the reason, and title of the finding, of cells that agree while their repeats do not."""
+_NOISY = ("nondeterministic", "ill-conditioned", "noise")
+"""Codes of the reasons, and titles of the findings, of cells that agree as far as their noise lets
+them."""
 
 _WARNINGS = 10
 """Warnings that are shown, those of most cells first."""
@@ -41,7 +42,7 @@ class Finding:
     """Why one or more cells have their verdict."""
 
     title: str
-    """The verdict in words, `failed at import`, or `nondeterministic`."""
+    """The verdict in words, `failed at import`, or what kind of noise there is."""
     code: str
     cells: tuple[str, ...]
     message: str
@@ -71,7 +72,7 @@ def findings(cells: Iterable[CellRow]) -> tuple[Finding, ...]:
     for cell in sorted(cells, key=_rank):
         finding = _finding(cell)
         if finding is not None:
-            said = () if finding.code == _NOISY else (finding.message, finding.remedy)
+            said = () if finding.code in _NOISY else (finding.message, finding.remedy)
             groups.setdefault((finding.title, finding.code, *said), []).append(finding)
     return tuple(_merged(group) for group in groups.values())
 
@@ -116,9 +117,9 @@ def _finding(cell: CellRow) -> Finding | None:
         return None
     message = " ".join(lines(reason.message))
     evidence = [line for line in lines(reason.evidence) if line not in message]
-    noisy = reason.code == _NOISY
+    noisy = reason.code in _NOISY
     return Finding(
-        title=_NOISY if noisy else verdict_words(cell.verdict, cell.stage),
+        title=reason.code if noisy else verdict_words(cell.verdict, cell.stage),
         code=flat(reason.code),
         cells=(cell.id,),
         message=message,

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.judge.noise import Kind, kind_of
 from harness.report.columns import EQUAL_INPUTS, NOISE, PREPROCESS, RANKS, TIES, TOP_CHANGED
 from harness.report.table import CellRow, Table
-from harness.report.words import NEAR_TIES, UNSTABLE, near_ties_only
+from harness.report.words import (
+    NEAR_TIES,
+    SENSITIVE,
+    UNSTABLE,
+    marks,
+    near_ties_only,
+    plural,
+    varied,
+)
 from harness.text import one_line
 from harness.verdict import Decided, DecisionKind, Verdict
 
@@ -32,6 +41,8 @@ def legend(table: Table, left_out: Sequence[str] = ()) -> tuple[str, ...]:
         _errors(table),
         _inputs(table, left_out),
         _unstable(table, left_out),
+        _sensitive(table),
+        _floor(table, left_out),
     )
     return tuple(line for line in lines if line)
 
@@ -42,8 +53,7 @@ def _verdicts(table: Table) -> str:
     if Verdict.IDENTICAL in shown:
         said.append("identical: bit for bit")
     if Verdict.EQUIVALENT in shown:
-        noise = " or the noise of repeats" if any(map(_by_noise, table.cells)) else ""
-        said.append(f"equivalent: within {_tolerance(table.cells)}{noise}")
+        said.append(f"equivalent: within {_tolerance(table.cells)}{_or_noise(table.cells)}")
     if Verdict.DIVERGED in shown:
         said.append(f"diverged: beyond {_tolerance(table.cells)}")
     if table.reference.cell is not None:
@@ -51,8 +61,17 @@ def _verdicts(table: Table) -> str:
     return "; ".join(said)
 
 
+def _or_noise(cells: Sequence[CellRow]) -> str:
+    """Say what else makes a cell equivalent, where it took that for one of them."""
+    explained = [cell for cell in cells if _by_noise(cell)]
+    if not explained:
+        return ""
+    most = max(len(varied(cell)) for cell in cells)
+    return f" or the noise of {plural(most, 'variation')}" if most else " or the noise of repeats"
+
+
 def _by_noise(cell: CellRow) -> bool:
-    """Tell whether it took the noise of repeats to call an output of a cell equivalent."""
+    """Tell whether it took noise to call an output of a cell equivalent."""
     outputs = () if cell.divergence is None else cell.divergence.outputs.values()
     return any(output.status == "equivalent" and output.mismatched for output in outputs)
 
@@ -149,8 +168,38 @@ def _unstable(table: Table, left_out: Sequence[str]) -> str:
     if not unstable:
         return ""
     measured = any(cell.noise_floor is not None for cell in unstable)
-    how = "; noise: how far these are apart" if measured and NOISE not in left_out else ""
+    told = NOISE in left_out or any(map(varied, table.cells))
+    how = "; noise: how far these are apart" if measured and not told else ""
     return (
         f"{UNSTABLE} nondeterministic: repeating the inference in the same process gave other "
         f"bits{how}"
     )
+
+
+def _sensitive(table: Table) -> str:
+    if not any(marks(cell) == SENSITIVE for cell in table.cells):
+        return ""
+    return f"{SENSITIVE} ill-conditioned: one ULP of the inputs moves outputs beyond tolerance"
+
+
+def _floor(table: Table, left_out: Sequence[str]) -> str:
+    """Say what the column of noise shows, where more than a repeat was done for it."""
+    names = dict.fromkeys(name for cell in table.cells for name in varied(cell))
+    said = dict.fromkeys(words for name in names if (words := _varies(name)))
+    if not said or NOISE in left_out:
+        return ""
+    return f"noise: how far outputs move by {', '.join((_VARIES[Kind.REPEAT], *said))}"
+
+
+def _varies(name: str) -> str | None:
+    """Return in words what a variation does; None for one that is no noise."""
+    kind = kind_of(name)
+    return None if kind is None else _VARIES[kind]
+
+
+_VARIES = {
+    Kind.REPEAT: "a repeat",
+    Kind.ULP: "one ULP in the inputs",
+    Kind.BATCH: "a split batch",
+    Kind.THREADS: "other thread counts",
+}

@@ -106,7 +106,8 @@ class CellRow(Value):
     divergence: Divergence | None
     """Distance from the reference; None where there was nothing to measure."""
     noise_floor: NoiseFloor | None
-    """Distance between two inferences in this environment; None where it was not measured."""
+    """Distance between inferences in this environment that ought to agree; None where it was not
+    measured."""
     accuracy: float | None
     """Share of samples whose argmax equals the label, 0 to 1; None without labels."""
     scores: Scores | None = None

@@ -18,12 +18,14 @@ from harness.verdict import OutputDivergence, Verdict
 
 __all__ = [
     "NEAR_TIES",
+    "SENSITIVE",
     "UNSTABLE",
     "counts",
     "deploy",
     "disk",
     "flat",
     "lines",
+    "marks",
     "moved",
     "moved_decisions",
     "names",
@@ -31,6 +33,7 @@ __all__ = [
     "number",
     "plural",
     "shared",
+    "varied",
     "verdict_words",
     "which",
     "why",
@@ -41,6 +44,9 @@ UNSTABLE = "*"
 
 NEAR_TIES = "~"
 """Marks changed decisions that are all near ties."""
+SENSITIVE = "!"
+"""Marks a verdict whose cell has outputs that one unit in the last place of the inputs moves beyond
+tolerance."""
 
 _LONGEST = 600
 """Characters of an error that are shown."""
@@ -88,6 +94,20 @@ def number(value: float | None) -> str:
 def verdict_words(verdict: Verdict, stage: Stage | None) -> str:
     """Return the verdict, with the stage where the run did not complete: `failed at import`."""
     return verdict.value if stage is None else f"{verdict.value} at {stage.value}"
+
+
+def marks(cell: CellRow) -> str:
+    """Return the marks of a verdict that is not to be read without its finding."""
+    if cell.deterministic is False:
+        return UNSTABLE
+    sensitive = cell.reason is not None and cell.reason.code == "ill-conditioned"
+    return SENSITIVE if sensitive else ""
+
+
+def varied(cell: CellRow) -> tuple[str, ...]:
+    """Return what was varied in a cell to measure its noise floor, beside the plain repeat."""
+    by = {} if cell.noise_floor is None else cell.noise_floor.by
+    return tuple(name for name in by if name != "repeat")
 
 
 def plural(count: int, thing: str) -> str:

@@ -41,6 +41,15 @@ class CellFolder:
         return self.path / "repeat.npz"
 
     @property
+    def variations(self) -> Path:
+        """The folder of what variations of the inference gave, where that had other bits."""
+        return self.path / "variations"
+
+    def variation(self, name: str) -> Path:
+        """What one of them gave."""
+        return self.variations / f"{name}.npz"
+
+    @property
     def preprocessed(self) -> Path:
         """What `preprocess.py` returned in this environment, by name."""
         return self.path / "preprocessed.npz"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -36,6 +37,8 @@ class Arrays:
     outputs: Path | None = None
     repeat: Path | None = None
     preprocessed: Path | None = None
+    variations: Mapping[str, Path] = field(default_factory=dict)
+    """By name; each one that the observation says is kept."""
 
 
 _NO_ARRAYS = Arrays()
@@ -64,6 +67,9 @@ def save_observation(
             kept.unlink(missing_ok=True)
             if written is not None:
                 take_untrusted(written, kept)
+        _forget_variations(folder)
+        for name, varied in arrays.variations.items():
+            take_untrusted(varied, folder.variation(name))
         _write(folder, observation)
 
 
@@ -88,8 +94,26 @@ def take_over(source: CellFolder, observation: Observation, target: CellFolder) 
             here.unlink(missing_ok=True)
             if earlier.is_file():
                 _take(earlier, here)
+        _forget_variations(target)
+        for earlier, here in _variations(source, observation, target):
+            if earlier.is_file():
+                here.parent.mkdir(exist_ok=True)
+                _take(earlier, here)
         _write(target, cached)
     return cached
+
+
+def _variations(
+    source: CellFolder, observation: Observation, target: CellFolder
+) -> Iterator[tuple[Path, Path]]:
+    for varied in observation.variations:
+        if varied.kept:
+            yield source.variation(varied.name), target.variation(varied.name)
+
+
+def _forget_variations(folder: CellFolder) -> None:
+    if folder.variations.exists():
+        shutil.rmtree(folder.variations)
 
 
 def rewrite(folder: CellFolder, observation: Observation) -> Observation:

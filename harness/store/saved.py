@@ -102,6 +102,10 @@ class Saved:
         """Return the outputs of a second inference; raises `ValueError` as `outputs`."""
         return self._read(self.place(observation).repeat, observation.outputs)
 
+    def variation(self, observation: Observation, name: str) -> Mapping[str, Tensor]:
+        """Return the outputs of a variation; raises `ValueError` as `outputs`."""
+        return self._read(self.place(observation).variation(name), observation.outputs)
+
     def preprocessed(self, observation: Observation) -> Mapping[str, Tensor]:
         """Return what `preprocess.py` returned; raises `ValueError` as `outputs`."""
         path = self.place(observation).preprocessed

@@ -10,11 +10,11 @@ from typing import Any
 from numpy.typing import NDArray
 
 from harness.npz import open_npz
-from harness.observation import TensorFacts
+from harness.observation import ProbeReport, TensorFacts, Variation
 from harness.store.saved import LazyArrays
 from harness.tensor import Tensor, each_input, each_output
 
-__all__ = ["unsound_arrays", "unsound_inputs", "unsound_outputs"]
+__all__ = ["sound_variations", "unsound_arrays", "unsound_inputs", "unsound_outputs"]
 
 _Each = Callable[[Sequence[TensorFacts], Mapping[str, NDArray[Any]]], Iterator[tuple[str, Tensor]]]
 
@@ -38,6 +38,31 @@ def unsound_arrays(path: Path, max_bytes: int) -> str | None:
     except ValueError as error:
         return str(error)
     return None
+
+
+def sound_variations(
+    report: ProbeReport, out: Path, max_bytes: int
+) -> tuple[tuple[Variation, ...], Mapping[str, Path]]:
+    """Return what a report says of variations, and the files of those that are kept and sound.
+
+    Of two with one name the first counts. A file counts only where its bits are said to differ.
+    """
+    found: dict[str, Variation] = {}
+    files: dict[str, Path] = {}
+    for varied in report.variations:
+        if varied.name in found:
+            continue
+        found[varied.name] = varied.model_copy(update={"kept": False})
+        if not varied.kept or varied.same is not False:
+            continue
+        path = out / f"variation-{varied.name}.npz"
+        unsound = unsound_outputs(path, report.outputs, max_bytes)
+        if unsound is None:
+            found[varied.name], files[varied.name] = varied, path
+        else:
+            problem = f"it cannot be compared: {unsound}"
+            found[varied.name] = found[varied.name].model_copy(update={"problem": problem})
+    return tuple(found.values()), files
 
 
 def _unsound(path: Path, facts: Sequence[TensorFacts], max_bytes: int, each: _Each) -> str | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from harness.cell import Flags
 from harness.environments.engine import Environment, Limits
 from harness.model.model import Model
+from harness.observation import NoiseLevel
 from harness.plan.plan import Plan
 
 __all__ = ["file_digest", "folder_digest", "observation_key", "processor", "sweep_key"]
@@ -47,7 +48,13 @@ def observation_key(
 
 
 def sweep_key(
-    *, engine: str, model: Model, files: Mapping[str, str], plan: Plan, limits: Limits
+    *,
+    engine: str,
+    model: Model,
+    files: Mapping[str, str],
+    plan: Plan,
+    limits: Limits,
+    noise: NoiseLevel,
 ) -> str:
     """Return a digest over what was asked for: the same command gives the same key."""
     return _digest(
@@ -59,6 +66,7 @@ def sweep_key(
             "files": dict(files),
             "cells": [planned.cell.model_dump(mode="json") for planned in plan.cells],
             "limits": limits.model_dump(),
+            "noise": noise,
         }
     )
 

@@ -18,7 +18,7 @@ from harness.observation import (
     Stage,
 )
 from harness.store.observations import Arrays
-from harness.sweep.arrays import unsound_arrays, unsound_inputs, unsound_outputs
+from harness.sweep.arrays import sound_variations, unsound_arrays, unsound_inputs, unsound_outputs
 from harness.sweep.report_file import Unreadable, read_report
 from harness.sweep.request import Inputs
 
@@ -127,6 +127,7 @@ def _completed(asked: Asked, outcome: RunOutcome, report: ProbeReport, out: Path
     repeat = _repeat(asked, report, out)
     if isinstance(repeat, Unreadable):
         warnings.append(f"what a second inference gave cannot be compared: {repeat.why}")
+    variations, varied = sound_variations(report, out, asked.output_bytes)
     if outcome.ending in _CUT_SHORT:
         how = outcome.signal or outcome.ending.value
         warnings.append(f"the process ended by {how} after its results were written")
@@ -137,11 +138,12 @@ def _completed(asked: Asked, outcome: RunOutcome, report: ProbeReport, out: Path
         outcome=outcome,
         report=report,
         warnings=tuple(warnings),
-    )
+    ).model_copy(update={"variations": variations})
     arrays = Arrays(
         outputs=out / "outputs.npz",
         repeat=repeat if isinstance(repeat, Path) else None,
         preprocessed=out / "preprocessed.npz" if asked.inputs == "raw" else None,
+        variations=varied,
     )
     return Observed(observation, arrays)
 

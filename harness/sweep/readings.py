@@ -14,7 +14,7 @@ from harness.store.layout import CellFolder, SweepFolder
 from harness.store.observations import load_observation
 from harness.sweep.key import observation_key
 from harness.sweep.observe import Asked
-from harness.sweep.request import request_text
+from harness.sweep.request import Varied, request_text
 from harness.sweep.work import Sweep, Task
 
 __all__ = ["Earlier", "Reading", "TaskState", "attempt_name", "state_of"]
@@ -84,6 +84,7 @@ def _readings(
             cpus=sweep.limits.cpus,
             inputs=given.inputs,
             gpu=environment.gpu,
+            varied=_varied(sweep, task, first=i == 0 and not checked),
         )
         asked = Asked(
             cell=cell.id,
@@ -103,6 +104,16 @@ def _readings(
             files=dict(given.files),
         )
         yield Reading(task=task, asked=asked, attempt=attempt, is_first=i == 0)
+
+
+def _varied(sweep: Sweep, task: Task, *, first: bool) -> Varied | None:
+    """Return how the inference is varied: the first loader's, whose outcome is the verdict.
+
+    What a cell does on the reference's inputs has the noise that was measured on its own.
+    """
+    if sweep.noise == "off" or not first or task.equal_inputs is not None:
+        return None
+    return Varied(sweep.noise, sweep.limits)
 
 
 def _key(sweep: Sweep, task: Task, cell: Cell, environment: Environment, request: str) -> str:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Literal
 
 from harness.cell import Cell, Device
+from harness.environments.engine import Limits
 from harness.model.model import Model
 from harness.sweep.key import file_digest
 
-__all__ = ["Inputs", "Material", "material", "request_text"]
+__all__ = ["Inputs", "Material", "Varied", "material", "request_text"]
 
 REPEATS = 2
 """Inferences in one process: one to keep, one to see whether the model is deterministic."""
@@ -31,6 +32,14 @@ class Material:
     """By the name they are seen under: `inputs.npz`, `build.py`."""
     digests: Mapping[str, str]
     """sha256 of each."""
+
+
+@dataclass(frozen=True, slots=True)
+class Varied:
+    """How the inference of an attempt is varied, and the limits of the attempt."""
+
+    noise: Literal["quick", "full"]
+    limits: Limits
 
 
 def material(model: Model, reference: Path | None = None) -> Material:
@@ -54,11 +63,19 @@ def material(model: Model, reference: Path | None = None) -> Material:
 
 
 def request_text(
-    cell: Cell, model: Model, loader: str, *, cpus: float, inputs: Inputs, gpu: bool = False
+    cell: Cell,
+    model: Model,
+    loader: str,
+    *,
+    cpus: float,
+    inputs: Inputs,
+    gpu: bool = False,
+    varied: Varied | None = None,
 ) -> str:
     """Return the request of one attempt as JSON.
 
     A CUDA cell without a `gpu` is not run: what there is of CUDA in its environment is looked at.
+    Where `varied` is None the inference is repeated, and not varied.
 
     Thread counts are always set, since results of large reductions depend on them
     (a [1, 16384] by [16384, 512] product moves by 4e-6 of its scale between 1 and 2 threads) and
@@ -90,6 +107,10 @@ def request_text(
     }
     if cell.device is Device.CUDA:
         request["gpu"] = gpu
+    if varied is not None:
+        request["noise"] = varied.noise
+        request["timeout_seconds"] = varied.limits.timeout_seconds
+        request["output_bytes"] = varied.limits.output_bytes
     return json.dumps(request, sort_keys=True)
 
 

@@ -14,6 +14,7 @@ from packaging.version import Version
 from harness.cell import Cell, Device, Flags
 from harness.environments.engine import Engine, Limits
 from harness.model.model import Model
+from harness.observation import NoiseLevel
 from harness.plan.plan import Plan
 from harness.store.layout import CellFolder, SweepFolder
 from harness.store.results import Results
@@ -35,6 +36,7 @@ class Sweep:
     workspace: Path
     display: Display
     models: tuple[ModelSweep, ...]
+    noise: NoiseLevel = "quick"
     fresh: bool = False
     stopping: threading.Event = field(default_factory=threading.Event)
 

@@ -162,8 +162,12 @@ def run(
     *,
     engine: VenvEngine | None = None,
     out: Path | None = None,
+    cut_short: bool = False,
 ) -> dict[str, Seen]:
-    """Run the probe once for all that is asked, as the harness does."""
+    """Run the probe once for all that is asked, as the harness does.
+
+    `cut_short`: attempts may end otherwise than a probe does after their reports are complete.
+    """
     here = place(version)
     out = out or here.new()
     outcomes = (engine or VenvEngine()).run(
@@ -187,7 +191,7 @@ def run(
     seen = {}
     for name, outcome in zip(asked, outcomes, strict=True):
         report = read_report(out / name)
-        assert report.completed == (outcome.ending is Ending.COMPLETED), outcome.log
+        assert cut_short or report.completed == (outcome.ending is Ending.COMPLETED), outcome.log
         assert report.completed == (out / name / "outputs.npz").exists()
         seen[name] = Seen(report, outcome, out / name)
     return seen

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from harness.cell import Cell
-from harness.judge.seen import Arrays, Seen
+from harness.judge.seen import Arrays, Seen, Varied
 from harness.observation import Actual, Ending, InputFacts, Observation
 from harness.tensor import Tensor
 from tests.support.fakes import NOW
@@ -31,7 +31,7 @@ def observation(cell: Cell, **fields: object) -> Observation:
     )
 
 
-def absent(_: Observation) -> Mapping[str, Tensor]:
+def absent(_: Observation, _name: str = "") -> Mapping[str, Tensor]:
     """Give the arrays of a run that left none."""
     raise ValueError("no such file")
 
@@ -53,6 +53,7 @@ def seen(
     others: Iterable[Observation] = (),
     equal_inputs: Iterable[Observation] = (),
     repeat: Arrays = absent,
+    variation: Varied = absent,
     preprocessed: Arrays = absent,
 ) -> Seen:
     """Return a sweep of first loaders' `observations` and those of `others`."""
@@ -65,5 +66,6 @@ def seen(
         equal_inputs={one.cell: one for one in equal_inputs},
         outputs=outputs,
         repeat=repeat,
+        variation=variation,
         preprocessed=preprocessed,
     )

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from harness.model.model import Model
-from harness.observation import Observation
+from harness.observation import NoiseLevel, Observation
 from harness.plan.matrix import Matrix
 from harness.plan.plan import Plan
 from harness.store.layout import CellFolder, SweepFolder
@@ -53,12 +53,13 @@ class Bench:
         pairs: Sequence[tuple[Model, Plan]],
         *,
         tasks: Callable[[Sequence[ModelSweep]], Sequence[Task]] = first_tasks,
+        noise: NoiseLevel = "quick",
         fresh: bool = False,
     ) -> list[SweepFolder]:
         """Sweep models in new sweeps; return where the results of each are."""
         self.count += 1
         models = tuple(self._begin(engine, model, plan) for model, plan in pairs)
-        self.run(engine, models, tasks(models), fresh=fresh)
+        self.run(engine, models, tasks(models), noise=noise, fresh=fresh)
         return [each.folder for each in models]
 
     def run(
@@ -67,6 +68,7 @@ class Bench:
         models: tuple[ModelSweep, ...],
         tasks: Sequence[Task],
         *,
+        noise: NoiseLevel = "quick",
         fresh: bool = False,
     ) -> None:
         """Do tasks of sweeps that were begun, and show it in `shown`."""
@@ -80,6 +82,7 @@ class Bench:
                 workspace=workspace,
                 display=display,
                 models=models,
+                noise=noise,
                 fresh=fresh,
             )
             run_sweep(sweep, tasks, executor)
@@ -91,7 +94,12 @@ class Bench:
         record = SweepRecord(
             id=f"2026010{self.count}T000000Z",
             key=sweep_key(
-                engine=engine.name, model=model, files=given.digests, plan=plan, limits=LIMITS
+                engine=engine.name,
+                model=model,
+                files=given.digests,
+                plan=plan,
+                limits=LIMITS,
+                noise="quick",
             ),
             owner="here:1:0.00",
             harness="0",

@@ -189,7 +189,7 @@ def test_recorded_inputs_go_with_expected_outputs(bench: Bench) -> None:
     )
     engine = Preprocessing({SECOND.id: FED + 2})
     table, folder = bench.run(engine, the_model, reference="auto")
-    assert [where for where, _ in engine.fed] == [FIRST.id, THIRD.id]
+    assert [where for where, _ in engine.fed] == [THIRD.id, FIRST.id]
     assert all((fed == FED + 2).all() for _, fed in engine.fed)
     assert load_record(folder).equal_inputs == "inputs.npz"
     assert verdicts(table) == {

@@ -5,13 +5,17 @@ import os
 import time
 
 from probing.apart import dismiss
+from probing.budget import Budget
 from probing.inference import infer, set_seeds
 from probing.inputs import prepare, stored_inputs
 from probing.loaders import LOADERS, TRAINED
+from probing.noise import vary
 from probing.start import set_up
 from probing.tensors import describe, save_arrays
+from probing.threads import vary_threads, waiting_threads
 from probing.trainer import training_apart, training_here, waiting_trainer
 from probing.user_code import preprocessed, register
+from probing.variations import Variations
 
 CHECKED = "no GPU: CUDA's libraries were looked at, and nothing was computed"
 
@@ -21,7 +25,11 @@ class NoGPUError(Exception):
 
 
 def run_attempt(start, request, report):
-    """Go through the stages in order; an error ends them."""
+    """Go through the stages in order; an error ends them.
+
+    The report is complete when the outputs are written: nothing that comes after can cost them.
+    """
+    began = time.monotonic()
     tf = set_up(start, request, report)
     if request["device"] == "cuda" and not request["gpu"]:
         report.enter("load")
@@ -30,9 +38,36 @@ def run_attempt(start, request, report):
     trainer = None
     if request["loader"] in TRAINED:
         trainer = waiting_trainer(tf, request, report, loader)
+    threads = waiting_threads(tf, request, report, loader)
     set_seeds(tf, request)
     request = with_preprocessed(request, report)
+    loaded, entry, inputs = ready(tf, request, report, loader)
+    first = computed(tf, request, report, entry, inputs)
 
+    variations = None
+    if request["noise"] != "off":
+        variations = Variations(report, first, Budget(request, report, began))
+        vary(tf, request, entry, inputs, variations)
+    if entry.training is None:
+        dismiss(trainer)
+        trainer = None
+    elif trainer is None:
+        report.values["training"] = training_here(tf, entry, inputs)
+    del loaded, entry, inputs  # a process apart has a model of its own
+    gc.collect()
+    path = request["inputs"] or report.path("inputs.npz")
+    if variations is not None:
+        vary_threads(threads, path, variations)
+    if trainer is not None:
+        report.values["training"] = training_apart(trainer, path, report.seconds)
+    report.write()
+
+
+def ready(tf, request, report, loader):
+    """Return what was loaded, what of it is to be called, and the inputs that fit it.
+
+    In some releases the variables of a function are gone with the object it came from.
+    """
     report.enter("load")
     register(request, report)
     loaded = load(tf, request, report, loader)
@@ -40,24 +75,19 @@ def run_attempt(start, request, report):
     report.enter("prepare")
     entry = loader[1](tf, request, loaded)
     report.values["signature"] = entry.signature
-    inputs = prepare(report, request, entry)
+    return loaded, entry, prepare(report, request, entry)
 
+
+def computed(tf, request, report, entry, inputs):
+    """Write the outputs and complete the report; return what variations are held against."""
     report.enter("infer")
-    written, facts = infer(tf, report, request, entry, inputs)
+    written, first = infer(tf, report, request, entry, inputs)
 
     report.enter("collect")
-    report.values["outputs"] = facts
+    report.values["outputs"] = first.facts
     os.replace(written, report.path("outputs.npz"))
-    if entry.training is None:
-        dismiss(trainer)
-    elif trainer is None:
-        report.values["training"] = training_here(tf, entry, inputs)
-    else:
-        del loaded, entry, inputs  # the trainer has a model of its own
-        gc.collect()
-        path = request["inputs"] or report.path("inputs.npz")
-        report.values["training"] = training_apart(trainer, path, report.seconds)
     report.complete()
+    return first
 
 
 def load(tf, request, report, loader):

@@ -6,12 +6,13 @@ import time
 
 from probing.start import session_config, uses_session
 from probing.tensors import describe, digest, fed, materialised, write_outputs
+from probing.variations import First
 
 
 def infer(tf, report, request, entry, inputs):
     """Call the model `repeats` times.
 
-    Returns the file the first outputs are in and what the report is to say of them. They are
+    Returns the file the first outputs are in and what later ones are held against. They are
     written and let go before the next call, so that they are held in memory only once. Those of
     the second call go to `repeat.npz` where their bits differ.
     """
@@ -25,17 +26,17 @@ def infer(tf, report, request, entry, inputs):
     report.actual["device"] = device_of(tf, devices, request)
     path = report.path("outputs.npz.part")
     write_outputs(path, outputs)
-    facts, first = describe(outputs), digest(outputs)
+    first = First(describe(outputs), digest(outputs))
     del found, outputs
     same = []
     for index in range(1, request["repeats"]):
         outputs = materialised(tf, entry.call(arrays))
-        same.append(digest(outputs) == first)
-        if index == 1 and not same[0] and describe(outputs) == facts:
+        same.append(digest(outputs) == first.digest)
+        if index == 1 and not same[0] and describe(outputs) == first.facts:
             write_outputs(report.path("repeat.npz"), outputs)
         del outputs
     report.values["deterministic"] = all(same) if same else None
-    return path, facts
+    return path, first
 
 
 def set_seeds(tf, request):

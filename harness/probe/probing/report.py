@@ -39,6 +39,7 @@ class Report:
             "preprocessed": None,
             "outputs": [],
             "deterministic": None,
+            "variations": [],
             "restored": None,
             "training": None,
             "cuda": None,
@@ -79,13 +80,18 @@ class Report:
         self.write()
 
     def complete(self):
-        """Say that all is written."""
+        """Say that the outputs are written; what is learnt from here on is told beside them."""
+        self.write()  # with the memory that was needed until now
         self.values["completed"] = True
         self.write()
 
     def write(self):
-        """Replace the file as a whole: a reader never sees half of it."""
-        self.values["peak_memory_bytes"] = peak_memory_bytes(self.inherited_bytes)
+        """Replace the file as a whole: a reader never sees half of it.
+
+        Memory is what it took to complete: neither variations nor training count.
+        """
+        if not self.values["completed"]:
+            self.values["peak_memory_bytes"] = peak_memory_bytes(self.inherited_bytes)
         text = json.dumps(self.values, indent=1, ensure_ascii=False)
         temporary = self.path(".report.json.part")
         with open(temporary, "wb") as stream:

@@ -27,6 +27,9 @@ DEFAULTS = {
     "intra_op_threads": None,
     "inter_op_threads": None,
     "repeats": 2,
+    "noise": "off",
+    "timeout_seconds": None,
+    "output_bytes": None,
 }
 
 Requests = collections.namedtuple("Requests", "attempts taken")
@@ -79,4 +82,6 @@ def problem_of(request):
         )
     if request["device"] not in ("cpu", "cuda"):
         return ValueError("unknown device %r; there are: cpu, cuda" % (request["device"],))
+    if request["noise"] not in ("off", "quick", "full"):
+        return ValueError("unknown noise %r; there are: off, quick, full" % (request["noise"],))
     return None

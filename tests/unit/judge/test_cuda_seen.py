@@ -6,6 +6,7 @@ import pytest
 
 from harness.explain.explain import explain, explain_all
 from harness.judge.cuda import cuda_trouble, seen_of_cuda
+from harness.judge.noise import Floor
 from harness.judge.truth import mislabels
 from harness.judge.weigh import Yardstick, weigh
 from harness.observation import Cuda, Ending, Failure, Library, Observation, Stage
@@ -56,7 +57,7 @@ def judged(one: Observation) -> Judgement:
     yardstick = Yardstick(
         outputs=None,
         observation=None,
-        noise={},
+        floor=Floor(),
         inputs=None,
         tolerances={},
         labels=None,

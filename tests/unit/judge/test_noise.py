@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from harness.judge.compare import compare
 from harness.judge.judge import judge
 from harness.judge.metrics import measure
-from harness.judge.noise import MARGIN, Noise, floor, larger, noise
+from harness.judge.noise import MARGIN, Floor, Noise, larger, noise
 from harness.observation import Observation
 from harness.plan.plan import PlannedCell
 from harness.tensor import NumericTensor, StringTensor, Tensor
@@ -67,7 +67,7 @@ def judge_noisy(
 def test_a_repeat_with_the_same_bits_has_no_noise() -> None:
     found = judge_noisy(scores(), None, deterministic=True)
     assert (found.verdict, found.reason) == (Verdict.IDENTICAL, None)
-    assert found.noise_floor == NoiseFloor(max_abs=0, max_ulp=0)
+    assert found.noise_floor == NoiseFloor(max_abs=0, max_ulp=0, by={"repeat": 0})
 
 
 def test_a_run_that_was_not_repeated_has_no_measured_noise() -> None:
@@ -78,7 +78,7 @@ def test_a_run_that_was_not_repeated_has_no_measured_noise() -> None:
 def test_noise_within_tolerance_is_told() -> None:
     found = judge_noisy(scores(), scores(2.0**-20))
     assert found.verdict is Verdict.IDENTICAL
-    assert found.noise_floor == NoiseFloor(max_abs=2.0**-20, max_ulp=16)
+    assert found.noise_floor == NoiseFloor(max_abs=2.0**-20, max_ulp=16, by={"repeat": 2.0**-20})
     assert found.reason == Reason(
         code="nondeterministic",
         message="repeats of the inference in this environment disagree by up to 9.5e-07",
@@ -89,7 +89,7 @@ def test_noise_within_tolerance_is_told() -> None:
 def test_a_distance_that_noise_explains_is_equivalent() -> None:
     found = judge_noisy(scores(0.125), scores(0.25))
     assert (found.verdict, found.deterministic) == (Verdict.EQUIVALENT, False)
-    assert found.noise_floor == NoiseFloor(max_abs=0.125, max_ulp=1 << 21)
+    assert found.noise_floor == NoiseFloor(max_abs=0.125, max_ulp=1 << 21, by={"repeat": 0.125})
     assert found.divergence is not None
     assert found.divergence.max_abs == 0.125
     output = found.divergence.outputs["p"]
@@ -120,7 +120,7 @@ def test_beyond_the_noise_names_both_numbers() -> None:
 def test_the_noise_of_the_reference_counts_too() -> None:
     found = judge_noisy(scores(0.125), None, reference_second=scores(0.25), deterministic=True)
     assert (found.verdict, found.deterministic) == (Verdict.EQUIVALENT, True)
-    assert found.noise_floor == NoiseFloor(max_abs=0, max_ulp=0)
+    assert found.noise_floor == NoiseFloor(max_abs=0, max_ulp=0, by={"repeat": 0})
     assert found.reason is not None
     assert found.reason.message == (
         "repeats of the inference in the reference's environment disagree by up to 0.25"
@@ -183,10 +183,10 @@ def test_a_repeat_of_the_reference_itself() -> None:
 
 
 def test_floors_are_the_worst_of_the_outputs() -> None:
-    noises = {"a": Noise(0.5, 3), "b": Noise(0.25, 9), "c": Noise(differing=4)}
-    assert floor(noises) == NoiseFloor(max_abs=0.5, max_ulp=9)
-    assert floor({"c": Noise(differing=4)}) is None
-    assert floor({}) is None
+    floor = Floor({"repeat": {"a": Noise(0.5, 3), "b": Noise(0.25, 9), "c": Noise(differing=4)}})
+    assert floor.total() == NoiseFloor(max_abs=0.5, max_ulp=9, by={"repeat": 0.5})
+    assert Floor({"repeat": {"c": Noise(differing=4)}}).total() is None
+    assert Floor().total() is None
 
 
 def test_the_larger_noise_of_two() -> None:

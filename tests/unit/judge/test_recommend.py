@@ -160,13 +160,28 @@ def test_a_cell_that_varies_comes_after_one_that_does_not() -> None:
 
 
 def test_what_agrees_within_noise_says_so() -> None:
-    output = OutputDivergence(status="equivalent", mismatched=3, total=9)
+    output = OutputDivergence(status="equivalent", mismatched=3, total=9, within="noise")
     far = Divergence(max_abs=0.25, decisions_changed=0, outputs={"p": output})
     found = choose((OLD, judged(OLD, Verdict.EQUIVALENT, divergence=far, deterministic=False)))
     assert found.why == (
         "the only cell, and it agrees with the reference: its outputs differ from the reference by "
-        "at most 0.25, within tolerance or the noise of repeats, and no decision changed; running "
-        "it twice gave different bits"
+        "at most 0.25, within tolerance or measured noise, and no decision changed; running it "
+        "twice gave different bits"
+    )
+
+
+def test_within_tolerance_goes_before_within_noise() -> None:
+    output = OutputDivergence(status="equivalent", mismatched=3, total=9, within="noise")
+    noisy = Divergence(max_abs=0.25, decisions_changed=0, outputs={"p": output})
+    close = Divergence(max_abs=1e-7, decisions_changed=0)
+    found = choose(
+        (OLD, judged(OLD, Verdict.EQUIVALENT, divergence=close)),
+        (MIDDLE, judged(MIDDLE, Verdict.EQUIVALENT, divergence=noisy)),
+    )
+    assert found == (
+        OLD.id,
+        "the newest cell within tolerance of 2, which all agree with the reference: its outputs "
+        "differ from the reference by at most 1e-07, within tolerance, and no decision changed",
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.observation import Ending, Observation, Stage
+from harness.observation import Ending, Observation, Stage, Variation
 from harness.store.layout import CellFolder, SweepFolder
 from harness.store.observations import (
     Arrays,
@@ -46,6 +46,45 @@ def written(tmp_path: Path) -> Arrays:
     for name, path in paths.items():
         path.write_text(name)
     return Arrays(**paths)
+
+
+VARIED = [Variation(name="ulp-1", same=False, kept=True), Variation(name="threads-1", same=True)]
+
+
+def varied(tmp_path: Path) -> Arrays:
+    """What a run wrote that was varied."""
+    paths = {name: tmp_path / f"{name}.npz" for name in ("outputs", "variation-ulp-1")}
+    for name, path in paths.items():
+        path.write_text(name)
+    return Arrays(outputs=paths["outputs"], variations={"ulp-1": paths["variation-ulp-1"]})
+
+
+def test_variations_are_kept_moved_and_taken_over(
+    sweep: SweepFolder, folder: CellFolder, tmp_path: Path
+) -> None:
+    one = completed(CELL, variations=VARIED)
+    written = varied(tmp_path)
+    save_observation(folder, one, log="log", arrays=written)
+    assert not written.variations["ulp-1"].exists()
+    later = SweepFolder(sweep.path.with_name("20260102T000000Z")).cell(CELL.id)
+    taken = take_over(folder, one, later)
+    for place, kept in ((folder, one), (later, taken)):
+        assert load_observation(place) == kept
+        assert [path.name for path in place.variations.iterdir()] == ["ulp-1.npz"]
+        assert place.variation("ulp-1").read_text() == "variation-ulp-1"
+
+
+def test_variations_of_the_observation_before_are_gone(
+    sweep: SweepFolder, folder: CellFolder, tmp_path: Path
+) -> None:
+    save_observation(folder, completed(CELL, variations=VARIED), log="", arrays=varied(tmp_path))
+    save_observation(folder, timed_out(), log="")
+    assert not folder.variations.exists()
+    save_observation(folder, completed(CELL, variations=VARIED), log="", arrays=varied(tmp_path))
+    source = SweepFolder(sweep.path.with_name("20260102T000000Z")).cell(CELL.id)
+    save_observation(source, timed_out(), log="")
+    take_over(source, timed_out(), folder)
+    assert not folder.variations.exists()
 
 
 def files(folder: CellFolder) -> set[str]:
@@ -103,7 +142,7 @@ def test_what_a_second_inference_gave_was_not_always_kept(
 def test_an_observation_of_before_there_were_loaders_is_still_read(folder: CellFolder) -> None:
     save_observation(folder, timed_out(), log="log")
     old = json.loads(folder.observation.read_text())
-    for key in ("preprocessed", "restored", "training"):
+    for key in ("preprocessed", "restored", "training", "variations"):
         del old[key]
     del old["seconds"]["preprocess"]
     folder.observation.write_text(json.dumps(old))

@@ -17,6 +17,7 @@ def key(folder: Path, **changes: object) -> str:
         "files": {"raw.npz": "11"},
         "plan": plan(cell()),
         "limits": LIMITS,
+        "noise": "quick",
         **changes,
     }
     return sweep_key(**asked)  # type: ignore[arg-type]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from harness.environments.engine import CellFailure, RunOutcome
-from harness.observation import Ending, Observation, Stage
+from harness.observation import Ending, Observation, Stage, Variation
 from harness.store.layout import CellFolder
 from harness.store.observations import Arrays, save_observation
 from harness.sweep.observe import Asked, Observed, observe_failure, observe_run
@@ -426,3 +426,91 @@ def test_strings_take_no_more_than_twice_their_bytes(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert observation.ending is Ending.COMPLETED
     assert most < size * 2.3
+
+
+def varied(*variations: dict[str, object]) -> dict[str, object]:
+    return report(CELL.id, variations=list(variations))
+
+
+KEPT: dict[str, object] = {"name": "ulp-1", "same": False, "kept": True, "seconds": 0.5}
+
+
+def test_variations_with_other_bits_are_kept(tmp_path: Path) -> None:
+    same = {"name": "batch-split", "same": True}
+    left = {"name": "threads-1", "problem": "not done: it is late"}
+    write_out(tmp_path, varied(KEPT, same, left))
+    file = tmp_path / "variation-ulp-1.npz"
+    np.savez(file, output_0=np.ones((2, 2), np.float32))
+    observation, arrays = observe_run(ASKED, ENDED_WELL, tmp_path)
+    assert [one.name for one in observation.variations] == ["ulp-1", "batch-split", "threads-1"]
+    assert observation.variations[0] == Variation(name="ulp-1", same=False, kept=True, seconds=0.5)
+    assert observation.variations[2].problem == "not done: it is late"
+    assert arrays.variations == {"ulp-1": file}
+
+
+@pytest.mark.parametrize(
+    ("array", "why"),
+    [
+        (None, "it cannot be compared: variation-ulp-1.npz does not exist"),
+        (np.ones((3, 2), np.float32), "has the shape (3, 2), the report says (2, 2)"),
+        (np.array([{}], dtype=object), "holds Python objects"),
+    ],
+)
+def test_a_variation_that_is_not_sound_is_a_problem_of_its_own(
+    tmp_path: Path, array: np.ndarray | None, why: str
+) -> None:
+    write_out(tmp_path, varied(KEPT))
+    if array is not None:
+        np.savez(tmp_path / "variation-ulp-1.npz", output_0=array)
+    observation, arrays = observe_run(ASKED, ENDED_WELL, tmp_path)
+    assert observation.ending is Ending.COMPLETED
+    (one,) = observation.variations
+    assert (one.same, one.kept) == (False, False)
+    assert why in (one.problem or "")
+    assert arrays.variations == {}
+
+
+def test_a_link_in_place_of_a_variation_is_never_taken(tmp_path: Path) -> None:
+    write_out(tmp_path, varied(KEPT))
+    (tmp_path / "variation-ulp-1.npz").symlink_to(tmp_path / "outputs.npz")
+    observation, arrays = observe_run(ASKED, ENDED_WELL, tmp_path)
+    assert "is a symbolic link" in (observation.variations[0].problem or "")
+    assert arrays.variations == {}
+
+
+def test_of_two_variations_of_one_name_the_first_counts(tmp_path: Path) -> None:
+    write_out(tmp_path, varied({"name": "ulp-1", "same": True, "kept": True}, KEPT))
+    np.savez(tmp_path / "variation-ulp-1.npz", output_0=np.ones((2, 2), np.float32))
+    observation, arrays = observe_run(ASKED, ENDED_WELL, tmp_path)
+    assert observation.variations == (Variation(name="ulp-1", same=True),)
+    assert arrays.variations == {}
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "UP", "a" * 41, "ulp-1\n", "1"])
+def test_a_variation_is_named_as_a_file_may_be(tmp_path: Path, name: str) -> None:
+    write_out(tmp_path, varied({**KEPT, "name": name}))
+    observation = observe(tmp_path)
+    assert observation.ending is Ending.INVALID
+    assert "breaks its schema at variations.0.name" in message(observation)
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [
+        RunOutcome(ending=Ending.TIMEOUT, exit_status=137),
+        RunOutcome(ending=Ending.OUT_OF_MEMORY, exit_status=137),
+        RunOutcome(ending=Ending.SIGNAL, exit_status=139, signal="SIGSEGV"),
+        RunOutcome(ending=Ending.OUTPUT_LIMIT, exit_status=137),
+        RunOutcome(ending=Ending.EXIT, exit_status=1),
+    ],
+)
+def test_a_run_that_ends_while_it_is_varied_has_completed(
+    tmp_path: Path, outcome: RunOutcome
+) -> None:
+    cut = {"name": "ulp-1", "problem": "the process ended while it was done"}
+    write_out(tmp_path, varied(cut))
+    observation = observe(tmp_path, outcome)
+    assert (observation.ending, observation.stage) == (Ending.COMPLETED, None)
+    how = outcome.signal or outcome.ending.value
+    assert observation.warnings == (f"the process ended by {how} after its results were written",)
+    assert observation.variations == (Variation.model_validate(cut),)

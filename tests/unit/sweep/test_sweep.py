@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import signal
 import time
@@ -396,3 +397,44 @@ def test_what_is_taken_over_knows_where_its_image_is_now(
     assert taken.environment.image.digest == "sha256:one"
     assert taken.environment.image.pushed == known
     assert taken.warnings == ("one", "not pushed")
+
+
+def asked_for(engine: FakeEngine) -> dict[str, object]:
+    """What the probe was told of noise, by loader."""
+    attempts = [attempt for run in engine.runs for attempt in run.attempts]
+    requests = [json.loads(attempt.request) for attempt in attempts]
+    return {request["loader"]: request.get("noise") for request in requests}
+
+
+def test_only_the_first_loader_is_varied(bench: Bench) -> None:
+    engine = FakeEngine()
+    bench.sweep(engine, plan(cell()), noise="full")
+    assert asked_for(engine) == {"saved_model.load": "full", "session": None}
+    (run,) = engine.runs
+    told = json.loads(run.attempts[0].request)
+    assert (told["timeout_seconds"], told["output_bytes"]) == (60, 2**24)
+
+
+def test_another_level_runs_the_first_loader_again(bench: Bench) -> None:
+    bench.sweep(FakeEngine(), plan(cell()), noise="quick")
+    for noise, expected in (("quick", {}), ("off", {"saved_model.load": None})):
+        engine = FakeEngine()
+        bench.sweep(engine, plan(cell()), noise=noise)
+        assert asked_for(engine) == expected
+
+
+def test_what_variations_gave_is_kept_and_taken_over(bench: Bench) -> None:
+    moved = np.array([[1, 2], [3, 5]], np.float32)
+
+    def varies(attempting: Attempting) -> RunOutcome:
+        told = report(attempting.cell, variations=[{"name": "ulp-1", "same": False, "kept": True}])
+        write_out(attempting.out, told)
+        np.savez(attempting.out / "variation-ulp-1.npz", output_0=moved)
+        return RunOutcome(ending=Ending.COMPLETED, exit_status=0)
+
+    bench.sweep(FakeEngine({f"{cell().id}/saved_model.load": varies}), plan(cell()))
+    again = FakeEngine()
+    folder = bench.sweep(again, plan(cell()))
+    assert again.runs == []
+    with np.load(folder.cell(cell().id).variation("ulp-1")) as arrays:
+        assert (arrays["output_0"] == moved).all()
