@@ -7,7 +7,6 @@ from collections.abc import Mapping
 
 import numpy as np
 
-
 from harness.cell import Cell
 from harness.judge.agreement import agreement
 from harness.judge.seen import Seen

@@ -150,17 +150,22 @@ class _Measure:
         far = np.zeros((len(units), len(units)))
         tiles = list(_tiles(units))
         for number, tile in enumerate(tiles):
-            for other in tiles[number:]:
-                chosen = tile if other is tile else [*tile, *other]
-                arrays = {index: units[index][0].read() for index in chosen}
-                ahead = None if other is tile else len(tile)
-                found = self._tile([units[index] for index in chosen], list(arrays.values()), ahead)
+            # None: the tile's own pairs.
+            others = [*([None] if len(tile) > 1 else ()), *tiles[number + 1 :]]
+            own = _arrays(units, tile) if others else []
+            for other in others:
+                chosen = [*tile, *(other or ())]
+                found = self._tile(
+                    [units[index] for index in chosen],
+                    [*own, *_arrays(units, other or ())],
+                    ahead=None if other is None else len(tile),
+                )
                 where = np.ix_(chosen, chosen)
                 far[where] = np.maximum(far[where], found)
         return far
 
     def _tile(
-        self, units: Sequence[_Unit], arrays: Sequence[Mapping[str, Tensor]], ahead: int | None
+        self, units: Sequence[_Unit], arrays: Sequence[Mapping[str, Tensor]], *, ahead: int | None
     ) -> NDArray[np.float64]:
         """Return the distances of units that are in memory; see `pairs.shares` for `ahead`."""
         far = np.zeros((len(units), len(units)))
@@ -203,6 +208,10 @@ def _once(digests: Sequence[bytes], rows: Sequence[Row], ahead: int | None) -> N
     far[bits[:, None] == bits[None, :]] = 0.0
     where = np.searchsorted(chosen, leaders)
     return far[np.ix_(where, where)]
+
+
+def _arrays(units: Sequence[_Unit], chosen: Sequence[int]) -> list[Mapping[str, Tensor]]:
+    return [units[index][0].read() for index in chosen]
 
 
 def _tiles(units: Sequence[_Unit]) -> Iterator[list[int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from harness.report.table import CellRow, Table
 from harness.report.words import flat, plural, which
@@ -21,7 +21,10 @@ _NAMED = 8
 """Cells of a group that are named."""
 
 _BORDERS = 6
-"""Borders that are told of each kind."""
+"""Borders between classes that are told."""
+
+_BITS_BORDERS = 8
+"""Borders between bit-identical groups that are told."""
 
 
 def has_classes(table: Table) -> bool:
@@ -36,7 +39,7 @@ def agreement_lines(table: Table) -> tuple[tuple[str, str], ...]:
         return ()
     lines = (
         ("Classes", _classes(table, compared)),
-        ("Borders", _borders(table.borders, "diverged")),
+        ("Borders", _borders(table.borders)),
         ("Bits", _bits(table, compared)),
     )
     return tuple((label, text) for label, text in lines if text)
@@ -54,7 +57,8 @@ def _classes(table: Table, compared: Sequence[CellRow]) -> str:
     left = table.classes[_CLASSES:]
     if left:
         held = sum(len(one.members) for one in left)
-        shown.append(f"{plural(len(left), 'more class')[:-1]}es of {plural(held, 'cell')}")
+        more = "1 more class" if len(left) == 1 else f"{len(left)} more classes"
+        shown.append(f"{more} of {plural(held, 'cell')}")
     return "; ".join(shown)
 
 
@@ -76,14 +80,18 @@ def _class(one: AgreementClass, compared: Sequence[CellRow]) -> str:
     return f"{one.name}{' (reference)' if one.reference else ''}: {names}"
 
 
-def _borders(borders: Sequence[Border], kind: str) -> str:
-    """Return the borders of a kind, those of one axis together."""
-    chosen = [border for border in borders if border.kind == kind]
+def _borders(borders: Sequence[Border]) -> str:
+    """Return the borders between classes, those of one axis together."""
+    chosen = [border for border in borders if border.kind == "diverged"]
+    return _by_axis([(border.axis, flat(border.text)) for border in chosen], ": ", _BORDERS)
+
+
+def _by_axis(pairs: Sequence[tuple[str, str]], colon: str, most: int) -> str:
     axes: dict[str, list[str]] = {}
-    for border in chosen[:_BORDERS]:
-        axes.setdefault(border.axis, []).append(flat(border.text))
-    more = len(chosen) - _BORDERS
-    told = [f"{axis}: {', '.join(texts)}" for axis, texts in axes.items()]
+    for axis, text in pairs[:most]:
+        axes.setdefault(axis, []).append(text)
+    told = [f"{axis}{colon}{', '.join(texts)}" for axis, texts in axes.items()]
+    more = len(pairs) - most
     return "; ".join((*told, *([f"{more} more in table.json"] if more > 0 else ())))
 
 
@@ -99,7 +107,7 @@ def _bits(table: Table, compared: Sequence[CellRow]) -> str:
     ranked = sorted(groups, key=lambda group: min(order.get(name, len(order)) for name in group))
     shown = [_group([short.get(name, name) for name in group]) for group in ranked[:_GROUPS]]
     more = f" and {len(groups) - _GROUPS} more" if len(groups) > _GROUPS else ""
-    changes = "".join(_changes(table.borders))
+    changes = _changes(table.borders, by_release=len(short) == len(compared))
     return f"{len(groups)} groups of bit-identical cells: {', '.join(shown)}{more}{changes}"
 
 
@@ -108,7 +116,14 @@ def _group(names: Sequence[str]) -> str:
     return f"{{{', '.join(names[:_NAMED])}{f' and {more} more' if more > 0 else ''}}}"
 
 
-def _changes(borders: Sequence[Border]) -> Iterator[str]:
-    text = _borders(borders, "bits")
-    if text:
-        yield f"; borders: {text}"
+def _changes(borders: Sequence[Border], *, by_release: bool) -> str:
+    """Say where bits change; nothing where the groups are of releases and tell it themselves."""
+    if by_release:
+        return ""
+    pairs = [
+        (border.axis, flat(f"{border.near[0]}/{', '.join(border.far)}"))
+        for border in borders
+        if border.kind == "bits"
+    ]
+    text = _by_axis(pairs, " ", _BITS_BORDERS)
+    return f"; bits change along {text}" if text else ""

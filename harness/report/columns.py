@@ -11,6 +11,7 @@ from harness.report.words import UNSTABLE, flat, moved_decisions, number, verdic
 from harness.verdict import Divergence
 
 __all__ = [
+    "CLASS",
     "EQUAL_INPUTS",
     "NOISE",
     "PREPROCESS",
@@ -20,6 +21,7 @@ __all__ = [
     "shared_values",
 ]
 
+CLASS = "class"
 VERDICT = "verdict"
 """Header of the column that colours or bold type mark."""
 PREPROCESS, EQUAL_INPUTS, NOISE = "preprocess\ndiff", "on equal\ninputs", "noise"
@@ -110,11 +112,16 @@ def _run_seconds(cell: CellRow) -> str:
     return _seconds(taken.import_, taken.preprocess, taken.load, taken.infer)
 
 
-def essentials(reference: str | None) -> tuple[Column[CellRow], ...]:
-    """Return the columns shown at every width; `reference` is the id of the reference cell."""
+def essentials(reference: str | None, *, classes: bool = False) -> tuple[Column[CellRow], ...]:
+    """Return the columns shown at every width; `reference` is the id of the reference cell.
+
+    `classes` tells whether there are several that cells agree in.
+    """
+    of_class = (Column[CellRow](CLASS, lambda cell: _text(cell.agreement)),) if classes else ()
     return (
         Column("cell", lambda cell: cell.id),
         Column(VERDICT, lambda cell: _verdict(cell, reference)),
+        *of_class,
         Column("max abs\ndiff", _max_abs, "right"),
         Column("ULP", _ulp, "right"),
         Column("decisions\nchanged", _decisions, "right"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.report.agreement import has_classes
 from harness.report.columns import EQUAL_INPUTS, NOISE, PREPROCESS
 from harness.report.table import CellRow, Table
 from harness.report.words import UNSTABLE
@@ -19,6 +20,7 @@ def legend(table: Table, left_out: Sequence[str] = ()) -> tuple[str, ...]:
     """
     lines = (
         _verdicts(table),
+        _classes(table),
         _numbers(table),
         _errors(table),
         _inputs(table, left_out),
@@ -61,6 +63,13 @@ def _tolerance(cells: tuple[CellRow, ...]) -> str:
         return "tolerance"
     ((atol, rtol),) = pairs
     return f"atol {atol:g}, rtol {rtol:g}"
+
+
+def _classes(table: Table) -> str:
+    if not has_classes(table):
+        return ""
+    reference = "; A has the reference" if table.classes[0].reference else ""
+    return f"class: cells of one letter all agree with each other{reference}"
 
 
 def _numbers(table: Table) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from harness.report.agreement import agreement_lines, has_classes
 from harness.report.apart import Line, loader_lines, training_lines
 from harness.report.columns import VERDICT, details, essentials, shared_values
 from harness.report.findings import Finding, findings, notes, remarks
@@ -34,8 +35,9 @@ def render_markdown(table: Table) -> str:
         f"**{_escaped(deploy(table))}**",
         *(_escaped(line) for line in why(table)),
         "  \n".join(map(_escaped, (counts(table), *moved(table), *disk(table)))),
-        _list(f"**{label}**: {_escaped(text)}" for label, text in head(table)),
+        _labelled(head(table)),
         _cells(table),
+        _labelled(agreement_lines(table)),
         _lines("Further loaders", loader_lines(table.cells)),
         _lines("Training state", training_lines(table.cells)),
         _remarks("Excluded by the matrix", ((row.id, row.reason) for row in table.excluded)),
@@ -59,10 +61,15 @@ def _list(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
 
 
+def _labelled(lines: Iterable[tuple[str, str]]) -> str:
+    return _list(f"**{label}**: {_escaped(text)}" for label, text in lines)
+
+
 def _cells(table: Table) -> str:
     cells = table.cells
     known = [column for column in details(cells) if column.header not in _LEFT_OUT]
-    columns = with_values((*essentials(table.reference.cell), *known), cells)
+    first = essentials(table.reference.cell, classes=has_classes(table))
+    columns = with_values((*first, *known), cells)
     same = shared_values(columns, cells)
     columns = tuple(column for column in columns if column.header not in same)
     rows = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
+from harness.report.agreement import agreement_lines, has_classes
 from harness.report.apart import Line, loader_lines, training_lines
 from harness.report.columns import VERDICT, details, essentials, shared_values
 from harness.report.findings import Finding, findings, notes, remarks
@@ -39,6 +40,7 @@ def render_terminal(table: Table, *, width: int, color: bool, folder: str) -> st
     blocks = (
         _head(table, width, folder),
         _cells(table, width, color=color),
+        _labelled(agreement_lines(table), width),
         _lines("Further loaders (each verdict above is of the first):", loader_lines, table, width),
         _lines("Training state (no part of the verdicts):", training_lines, table, width),
         remark_block(
@@ -74,15 +76,18 @@ def _lines(
 
 
 def _head(table: Table, width: int, folder: str) -> str:
-    lines = [
-        wrapped(text, width, first=f"{label:<11}", rest=" " * 11) for label, text in head(table)
-    ]
-    return "\n".join((*lines, f"Results    {flat(folder)}"))
+    return f"{_labelled(head(table), width)}\nResults    {flat(folder)}"
+
+
+def _labelled(lines: Iterable[tuple[str, str]], width: int) -> str:
+    return "\n".join(
+        wrapped(text, width, first=f"{label:<11}", rest=" " * 11) for label, text in lines
+    )
 
 
 def _cells(table: Table, width: int, *, color: bool) -> str:
     cells = table.cells
-    columns = with_values(essentials(table.reference.cell), cells)
+    columns = with_values(essentials(table.reference.cell, classes=has_classes(table)), cells)
     if color:
         columns = tuple(_painted(c) if c.header == VERDICT else c for c in columns)
     known = with_values(details(cells), cells)
