@@ -146,11 +146,13 @@ def _border(one: _Found, along: Sequence[Line], classed: _Classed) -> Border:
     between = tuple(one.between)
     if one.axis in ORDERED:
         text = f"from {one.near[0]} to {one.far[0]}"
-        text += f" (and python from {one.along[0]} to {one.along[1]})" if one.along else ""
-        text += f" ({_listed(between)} between them {_came_to(one)})" if between else ""
     else:
         text = f"{_listed(one.far)} apart from {_listed(one.near)}"
-    text += f" ({_listed(within)})" if within else ""
+    besides = [
+        *([f"and python from {one.along[0]} to {one.along[1]}"] if one.along else ()),
+        *([f"{_listed(between)} between them {_came_to(one)}"] if between else ()),
+        *([f"only with {_listed(within)}"] if within else ()),
+    ]
     return Border(
         axis=one.axis,
         kind=one.kind,
@@ -158,7 +160,7 @@ def _border(one: _Found, along: Sequence[Line], classed: _Classed) -> Border:
         far=one.far,
         between=between,
         within=within,
-        text=text,
+        text=f"{text} ({'; '.join(besides)})" if besides else text,
     )
 
 

@@ -125,6 +125,7 @@ def _line(axis: Axis, group: Mapping[Axis, str], cells: Sequence[Cell]) -> Line:
 
 
 def _word(axis: Axis, setting: str) -> str:
-    if axis == "python" or setting == _DEFAULT:
-        return f"{setting} {axis}" if setting == _DEFAULT else f"{axis} {setting}"
-    return setting
+    """Name a setting so that it is told which axis it is of."""
+    if axis in ORDERED:
+        return f"{axis} {setting}"
+    return f"{setting} {axis}" if setting == _DEFAULT else setting

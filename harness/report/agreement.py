@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 
+from harness.cell import Device, Resolution
 from harness.report.table import CellRow, Table
 from harness.report.words import flat, plural, which
 from harness.verdict import AgreementClass, Border
 
 __all__ = ["agreement_lines", "has_classes"]
+
+_DEFAULT = "default"
 
 _CLASSES = 6
 """Classes that are told one by one, the first ones."""
@@ -32,8 +34,8 @@ def has_classes(table: Table) -> bool:
     return len({cell.agreement for cell in table.cells} - {None}) > 1
 
 
-def agreement_lines(table: Table) -> tuple[tuple[str, str], ...]:
-    """Return pairs of label and text; none where fewer than two outputs could be compared."""
+def agreement_lines(table: Table) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """Return labels with one text or more; none where fewer than two outputs could be compared."""
     compared = [cell for cell in table.cells if cell.agreement is not None]
     if sum(len(one.members) for one in table.classes) <= 1:
         return ()
@@ -42,35 +44,41 @@ def agreement_lines(table: Table) -> tuple[tuple[str, str], ...]:
         ("Borders", _borders(table.borders)),
         ("Bits", _bits(table, compared)),
     )
-    return tuple((label, text) for label, text in lines if text)
+    return tuple((label, texts) for label, texts in lines if texts)
 
 
-def _classes(table: Table, compared: Sequence[CellRow]) -> str:
+def _classes(table: Table, compared: Sequence[CellRow]) -> tuple[str, ...]:
     if len(table.classes) == 1:
         (only,) = table.classes
-        recorded = " and with expected.npz" if len(only.members) > len(compared) else ""
+        recorded = len(only.members) > len(compared)
         bits = ", bit for bit" if len(only.identical) == 1 else ""
-        return f"{_ran(compared)}{recorded}{bits}"
+        return (f"{_agreeing(compared, recorded=recorded)}{bits}",)
     if not has_classes(table):
-        return f"{_ran(compared)} and differ{_s(compared)} from expected.npz"
+        return (_differing(compared),)
     shown = [_class(one, compared) for one in table.classes[:_CLASSES]]
     left = table.classes[_CLASSES:]
     if left:
         held = sum(len(one.members) for one in left)
         more = "1 more class" if len(left) == 1 else f"{len(left)} more classes"
         shown.append(f"{more} of {plural(held, 'cell')}")
-    return "; ".join(shown)
+    return tuple(shown)
 
 
-def _ran(compared: Sequence[CellRow]) -> str:
+def _agreeing(compared: Sequence[CellRow], *, recorded: bool) -> str:
     if len(compared) == 1:
-        return "the only cell that ran agrees"
-    count = "both cells" if len(compared) == 2 else f"all {len(compared)} cells"  # noqa: PLR2004
-    return f"{count} that ran agree with each other"
+        return "the only cell that ran agrees with expected.npz"
+    return f"{_all(compared)} agree with each other{' and with expected.npz' if recorded else ''}"
 
 
-def _s(compared: Sequence[CellRow]) -> str:
-    return "s" if len(compared) == 1 else ""
+def _differing(compared: Sequence[CellRow]) -> str:
+    if len(compared) == 1:
+        return "the only cell that ran differs from expected.npz"
+    return f"{_all(compared)} agree with each other and differ from expected.npz"
+
+
+def _all(compared: Sequence[CellRow]) -> str:
+    count = "both" if len(compared) == 2 else f"all {len(compared)}"  # noqa: PLR2004
+    return f"{count} cells that ran"
 
 
 def _class(one: AgreementClass, compared: Sequence[CellRow]) -> str:
@@ -80,35 +88,50 @@ def _class(one: AgreementClass, compared: Sequence[CellRow]) -> str:
     return f"{one.name}{' (reference)' if one.reference else ''}: {names}"
 
 
-def _borders(borders: Sequence[Border]) -> str:
+def _borders(borders: Sequence[Border]) -> tuple[str, ...]:
     """Return the borders between classes, those of one axis together."""
     chosen = [border for border in borders if border.kind == "diverged"]
     return _by_axis([(border.axis, flat(border.text)) for border in chosen], ": ", _BORDERS)
 
 
-def _by_axis(pairs: Sequence[tuple[str, str]], colon: str, most: int) -> str:
+def _by_axis(pairs: Sequence[tuple[str, str]], colon: str, most: int) -> tuple[str, ...]:
     axes: dict[str, list[str]] = {}
     for axis, text in pairs[:most]:
         axes.setdefault(axis, []).append(text)
     told = [f"{axis}{colon}{', '.join(texts)}" for axis, texts in axes.items()]
     more = len(pairs) - most
-    return "; ".join((*told, *([f"{more} more in table.json"] if more > 0 else ())))
+    return (*told, *([f"{more} more in table.json"] if more > 0 else ()))
 
 
-def _bits(table: Table, compared: Sequence[CellRow]) -> str:
+def _bits(table: Table, compared: Sequence[CellRow]) -> tuple[str, ...]:
+    """Return which cells are the same bit for bit, where the classes do not tell."""
     groups = [group for one in table.classes for group in one.identical]
-    if len(groups) == 1 or len(groups) == len(table.classes):
-        return ""
+    if len(groups) == len(table.classes):
+        return ()
     if all(len(group) == 1 for group in groups):
-        return "no two are bit-identical"
-    releases = Counter(cell.tensorflow for cell in compared)
-    short = {cell.id: cell.tensorflow for cell in compared if releases[cell.tensorflow] == 1}
+        return ("no two are bit-identical",)
+    short = {cell.id: _short(cell, compared) for cell in compared}
     order = {cell.id: number for number, cell in enumerate(compared)}
     ranked = sorted(groups, key=lambda group: min(order.get(name, len(order)) for name in group))
     shown = [_group([short.get(name, name) for name in group]) for group in ranked[:_GROUPS]]
     more = f" and {len(groups) - _GROUPS} more" if len(groups) > _GROUPS else ""
-    changes = _changes(table.borders, by_release=len(short) == len(compared))
-    return f"{len(groups)} groups of bit-identical cells: {', '.join(shown)}{more}{changes}"
+    releases = [cell.tensorflow for cell in compared]
+    changes = _changes(table.borders, by_release=releases == list(short.values()))
+    return (f"{len(groups)} groups of bit-identical cells: {', '.join(shown)}{more}{changes}",)
+
+
+def _short(cell: CellRow, compared: Sequence[CellRow]) -> str:
+    """Name a cell by its release and by what is not the default, such as `2.8.4-today`."""
+    pythons = {other.python for other in compared if other.tensorflow == cell.tensorflow}
+    parts = (
+        (cell.tensorflow, True),
+        (f"-py{cell.python}", len(pythons) > 1),
+        (f"-{cell.device}", cell.device is not Device.CPU),
+        (f"-{cell.pins}", cell.pins != _DEFAULT),
+        (f"-{cell.resolution}", cell.resolution is not Resolution.AS_RELEASED),
+        (f"+{cell.flags}", cell.flags != _DEFAULT),
+    )
+    return "".join(text for text, telling in parts if telling)
 
 
 def _group(names: Sequence[str]) -> str:
@@ -125,5 +148,5 @@ def _changes(borders: Sequence[Border], *, by_release: bool) -> str:
         for border in borders
         if border.kind == "bits"
     ]
-    text = _by_axis(pairs, " ", _BITS_BORDERS)
-    return f"; bits change along {text}" if text else ""
+    texts = _by_axis(pairs, " ", _BITS_BORDERS)
+    return f"; bits change along {'; '.join(texts)}" if texts else ""

@@ -117,11 +117,10 @@ def essentials(reference: str | None, *, classes: bool = False) -> tuple[Column[
 
     `classes` tells whether there are several that cells agree in.
     """
-    of_class = (Column[CellRow](CLASS, lambda cell: _text(cell.agreement)),) if classes else ()
     return (
         Column("cell", lambda cell: cell.id),
         Column(VERDICT, lambda cell: _verdict(cell, reference)),
-        *of_class,
+        *((Column(CLASS, lambda cell: _text(cell.agreement)),) if classes else ()),
         Column("max abs\ndiff", _max_abs, "right"),
         Column("ULP", _ulp, "right"),
         Column("decisions\nchanged", _decisions, "right"),

@@ -35,9 +35,9 @@ def render_markdown(table: Table) -> str:
         f"**{_escaped(deploy(table))}**",
         *(_escaped(line) for line in why(table)),
         "  \n".join(map(_escaped, (counts(table), *moved(table), *disk(table)))),
-        _labelled(head(table)),
+        _list(f"**{label}**: {_escaped(text)}" for label, text in head(table)),
         _cells(table),
-        _labelled(agreement_lines(table)),
+        _agreement(table),
         _lines("Further loaders", loader_lines(table.cells)),
         _lines("Training state", training_lines(table.cells)),
         _remarks("Excluded by the matrix", ((row.id, row.reason) for row in table.excluded)),
@@ -61,8 +61,9 @@ def _list(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
 
 
-def _labelled(lines: Iterable[tuple[str, str]]) -> str:
-    return _list(f"**{label}**: {_escaped(text)}" for label, text in lines)
+def _agreement(table: Table) -> str:
+    lines = ((label, "; ".join(texts)) for label, texts in agreement_lines(table))
+    return _section("Agreement", (f"**{label}**: {_escaped(text)}" for label, text in lines))
 
 
 def _cells(table: Table) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 from harness.report.agreement import agreement_lines, has_classes
@@ -40,7 +40,7 @@ def render_terminal(table: Table, *, width: int, color: bool, folder: str) -> st
     blocks = (
         _head(table, width, folder),
         _cells(table, width, color=color),
-        _labelled(agreement_lines(table), width),
+        _labelled(_in_lines(agreement_lines(table)), width),
         _lines("Further loaders (each verdict above is of the first):", loader_lines, table, width),
         _lines("Training state (no part of the verdicts):", training_lines, table, width),
         remark_block(
@@ -77,6 +77,13 @@ def _lines(
 
 def _head(table: Table, width: int, folder: str) -> str:
     return f"{_labelled(head(table), width)}\nResults    {flat(folder)}"
+
+
+def _in_lines(labelled: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, str]]:
+    """Give each text a line of its own, with the label before the first."""
+    for label, texts in labelled:
+        for number, text in enumerate(texts):
+            yield "" if number else label, text
 
 
 def _labelled(lines: Iterable[tuple[str, str]], width: int) -> str:
