@@ -1,4 +1,4 @@
-"""Measures how long it takes to compare all cells of a large sweep with each other."""
+"""Measures how long it takes to judge a large sweep: all cells, against one and with each other."""
 
 from __future__ import annotations
 
@@ -8,19 +8,22 @@ from collections.abc import Mapping
 import numpy as np
 
 from harness.cell import Cell
-from harness.judge.agreement import agreement
+from harness.judge.agreement import agreement, named
+from harness.judge.borders import borders
+from harness.judge.judge import judge
 from harness.judge.seen import Seen
 from harness.observation import Actual, Ending, Observation
 from harness.plan.plan import PlannedCell
 from harness.tensor import NumericTensor, Tensor
+from harness.verdict import Reference
 
-__all__ = ["all_pairs"]
+__all__ = ["many_cells"]
 
 CELLS, OUTPUTS, SHAPE = 200, 50, (64, 10)
 
 
-def all_pairs() -> None:
-    """Compare cells of which no two have the same bits in any output, in three classes."""
+def many_cells() -> None:
+    """Judge cells of which no two have the same bits in any output, in three classes."""
     rng = np.random.default_rng(0)
     common = [rng.standard_normal(SHAPE) for _ in range(OUTPUTS)]
     planned, observations, arrays = [], {}, {}
@@ -49,12 +52,28 @@ def all_pairs() -> None:
     )
     start = time.perf_counter()
     found = agreement(planned, seen, expected=None, tolerances={}, floors={})
-    taken = time.perf_counter() - start
+    classes = named(found, Reference(cell=planned[0].cell.id, why=""))
+    compared = time.perf_counter()
+    judgements = judge(
+        planned,
+        seen,
+        Reference(cell=planned[0].cell.id, why=""),
+        arrays[planned[0].cell.id],
+        reference_inputs=None,
+        tolerances={},
+        labels=None,
+    )
+    judged = time.perf_counter()
+    borders(planned, classes, {each.cell: each.verdict for each in judgements})
+    end = time.perf_counter()
     pairs = CELLS * (CELLS - 1) // 2
     print(
-        f"classes of {CELLS} cells, {OUTPUTS} outputs of {SHAPE} each, all different"
-        f" ({pairs * OUTPUTS:,} pairs)\n"
-        f"  harness {taken:8.3f} s   ({len(found.classes)} classes)"
+        f"judging {CELLS} cells with {OUTPUTS} outputs of {SHAPE} each, no two with the same bits\n"
+        f"  classes {compared - start:8.3f} s   ({pairs * OUTPUTS:,} pairs of outputs,"
+        f" {len(classes)} classes)\n"
+        f"  verdicts{judged - compared:8.3f} s\n"
+        f"  borders {end - judged:8.3f} s\n"
+        f"  all     {end - start:8.3f} s"
     )
 
 

@@ -22,7 +22,7 @@ from statistics import median
 
 import numpy as np
 from cells import cell_of
-from classes import all_pairs
+from classes import many_cells
 
 from harness.cell import Cell
 from harness.environments.engine import Attempt, Environment, Lock
@@ -77,7 +77,7 @@ def judging() -> None:
         lambda: compare(ours, theirs, {}),
         lambda: np.max(np.abs(actual - reference)),
     )
-    all_pairs()
+    many_cells()
 
 
 def environments(engine: VenvEngine) -> list[tuple[Cell, Environment]]:

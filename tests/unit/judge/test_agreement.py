@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import combinations
+from itertools import combinations, permutations
 from pathlib import Path
 from weakref import WeakSet
 
@@ -13,14 +13,16 @@ from hypothesis import strategies as st
 from harness.cell import Cell
 from harness.judge import agreement as module
 from harness.judge.agreement import Agreement, agreement, named
+from harness.judge.compare import compare as compare_outputs
 from harness.judge.members import digest, members
-from harness.judge.noise import Noise
+from harness.judge.noise import Noise, larger
 from harness.judge.seen import keeping
+from harness.judge.weigh import verdict_of
 from harness.model.model import Tolerance
 from harness.observation import Ending, InputFacts, Observation, Stage
 from harness.plan.plan import PlannedCell
 from harness.tensor import NumericTensor, StringTensor, Tensor
-from harness.verdict import AgreementClass, Reason, Reference
+from harness.verdict import AgreementClass, Reason, Reference, Verdict
 from tests.support.fakes import cell
 from tests.support.observed import given as arrays_of
 from tests.support.observed import observation, seen
@@ -246,6 +248,29 @@ def test_classes_partition_the_cells_and_every_pair_in_one_agrees(
         groups = [group for group in found.groups if group[0] in one or group[0] in other]
         # Two whole classes never agree: if all their pairs did, they would be one.
         assert not all(agrees(*pair) for pair in combinations([n for g in groups for n in g], 2))
+
+
+@given(TABLES, FLOORS)
+def test_two_agree_where_each_is_equivalent_to_the_other(
+    table: list[list[float]], noise: list[float]
+) -> None:
+    """So what is in the reference's class never diverged from it."""
+    outputs, floors = sweep_of(table), floors_of(noise)
+    found = compare(outputs, floors=floors)
+    place = {name: index for index, group in enumerate(found.groups) for name in group}
+
+    def diverged(one: str, other: str) -> bool:
+        allowed = larger(floors[one], floors[other])
+        far = compare_outputs(outputs[one], outputs[other], TOLERANCES, noise=allowed)
+        return verdict_of(far) is Verdict.DIVERGED
+
+    for one, other in combinations(outputs, 2):
+        alone = [group for group in found.groups if group in ((one,), (other,))]
+        if len(alone) == 2:  # groups are held to the least noise of their members
+            agree = found.far[place[one], place[other]] <= 1
+            assert agree == (not diverged(one, other) and not diverged(other, one))
+    for one in found.classes:
+        assert not any(diverged(*pair) for pair in permutations(found.members(one), 2))
 
 
 @given(TABLES, st.permutations(range(6)))
