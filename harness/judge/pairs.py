@@ -27,11 +27,6 @@ _FEWEST = 256
 _TEMPORARY = 1 << 15
 """Elements of a temporary of the innermost step, so that it stays in a core's cache."""
 
-_NEAR = 1e-9
-"""Shares this close to 1 are looked at once more, element by element: a quotient is rounded."""
-
-_BEYOND = float(np.nextafter(1.0, 2.0))
-
 _Floats = NDArray[np.float64]
 
 
@@ -149,22 +144,17 @@ def _against(row: int, first: int, block: _Block, far: _Floats) -> None:
 
 
 def _largest(apart: _Floats, within: _Floats, share: _Floats) -> _Floats:
-    """Return the largest share of each row, exactly on the right side of 1; `share` is room."""
+    """Return the largest share of each row; `share` is room for all of them.
+
+    A quotient of floats is above 1 exactly where the dividend is the larger, since floats next to
+    each other differ by more than the half step above 1 that would be rounded away.
+    """
     largest: _Floats = np.divide(apart, within, out=share).max(axis=1)
-    # Not a number where nothing is allowed, or no limit set, and the quotient is none.
-    unsure = ~(np.abs(largest - 1.0) > _NEAR)
+    unsure = np.isnan(largest)
     if unsure.any():
-        largest[unsure] = _carefully(apart[unsure], within[unsure])
-    return largest
-
-
-def _carefully(apart: _Floats, within: _Floats) -> _Floats:
-    """Return the largest shares, above 1 exactly where an element is farther than is allowed."""
-    share = np.divide(apart, within)
-    share = np.where(
-        apart > within, np.fmax(share, _BEYOND), np.fmin(np.where(apart == 0, 0.0, share), 1.0)
-    )
-    largest: _Floats = share.max(axis=1)
+        # Nothing is allowed and nothing differs, or there is no limit and none to the difference.
+        none = np.where(apart[unsure] == 0, 0.0, 1.0)
+        largest[unsure] = np.where(np.isnan(share[unsure]), none, share[unsure]).max(axis=1)
     return largest
 
 

@@ -116,6 +116,18 @@ def test_identical_cells_are_held_to_the_less_noisy_of_them() -> None:
     assert classes(compare(outputs, floors={A: noisy, B: noisy})) == {(A, B, C)}
 
 
+def test_cells_with_the_same_bits_in_one_output_keep_their_own_noise() -> None:
+    """A and B differ in x only; the noise of y is B's."""
+    outputs = {
+        A: {"x": floats(0.0), "y": floats(0.0)},
+        B: {"x": floats(0.5), "y": floats(0.0)},
+        C: {"x": floats(0.5), "y": floats(3.0)},
+    }
+    found = compare(outputs, floors={B: {"y": Noise(max_abs=2.0)}})
+    assert found.far[0, 2] == 3.0
+    assert found.far[1, 2] == 0.75
+
+
 @pytest.mark.parametrize(
     "other",
     [
@@ -294,10 +306,16 @@ def test_cells_with_the_same_bits_are_in_one_group(table: list[list[float]]) -> 
         assert together == (np.float32(values).tobytes() == np.float32(its).tobytes())
 
 
-def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    outputs = at(0.0, 0.75, 1.5, 5.0, 5.0, 5.5)
+@pytest.mark.parametrize("most", [1, 24])
+def test_tiles_change_nothing(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of one cell, and of two; one output is exact, and the same bits in every other cell."""
+    values = (0.0, 0.75, 1.5, 5.0, 0.0, 5.5)
+    outputs = {
+        one.id: {"y": floats(value), "n": NumericTensor("int64", np.array([number % 2]))}
+        for number, (one, value) in enumerate(zip(CELLS, values, strict=True))
+    }
     whole = compare(outputs)
-    monkeypatch.setattr(module, "_AT_ONCE_BYTES", 8)
+    monkeypatch.setattr(module, "_AT_ONCE_BYTES", most)
     tiled = compare(outputs)
     np.testing.assert_array_equal(whole.far, tiled.far)
     assert classes(whole) == classes(tiled)

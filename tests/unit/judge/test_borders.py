@@ -171,6 +171,19 @@ def test_a_flag_that_is_apart_everywhere_is_told_once() -> None:
     assert told(everywhere) == ["flags: bf16-math apart from default"]
 
 
+def test_settings_on_the_other_side_are_gathered() -> None:
+    found = find(
+        [
+            (flagged("default"), "A"),
+            (flagged("bf16-math"), "B"),
+            (flagged("default", "2.16.2", "3.12"), "A"),
+            (flagged("avx2", "2.16.2", "3.12"), "A"),
+            (flagged("bf16-math", "2.16.2", "3.12"), "B"),
+        ]
+    )
+    assert told(found) == ["flags: bf16-math apart from default, avx2"]
+
+
 def test_a_flag_that_is_apart_in_some_places_is_told_with_them() -> None:
     found = find(
         [

@@ -58,6 +58,14 @@ def test_exactly_what_is_allowed_is_within_and_one_step_more_is_not() -> None:
     assert share(row([2.0], "float64"), row([np.nextafter(edge, 9)], "float64")) > 1.0
 
 
+@given(st.floats(5e-324, 1e300), st.booleans())
+def test_a_share_is_above_1_exactly_beyond_what_is_allowed(allowed: float, more: bool) -> None:
+    limit = Allowed(atol=allowed, rtol=0.0)
+    apart = np.nextafter(allowed, np.inf) if more else allowed
+    found = share(*(row([value], "float64", allowed=limit) for value in (0.0, apart)))
+    assert (found > 1) == more
+
+
 def test_noise_of_either_counts_where_it_is_more_than_tolerance() -> None:
     quiet, noisy = row([0.0]), row([4.0], noise=8.0)
     assert share(quiet, noisy) == 0.5
