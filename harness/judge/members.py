@@ -24,6 +24,10 @@ EXPECTED = "expected.npz"
 
 _BLOCK_BYTES = 1 << 24
 
+_MAPPED_BYTES = 1 << 20
+"""What an array mapped from a file counts for: it takes no memory, but an open file, of which a
+process often may have 1,024."""
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -39,7 +43,7 @@ class Member:
     own: Mapping[str, str]
     """What an output of `layout` is called in its arrays."""
     held_bytes: int
-    """What its arrays take in memory while they are in use; those mapped from files take none."""
+    """What its arrays take in memory while they are in use; little for those that are mapped."""
     read: Callable[[], Mapping[str, Tensor]]
 
 
@@ -135,7 +139,7 @@ def _member(
 def _held_bytes(tensor: Tensor) -> int:
     if isinstance(tensor, StringTensor):
         return sum(map(len, tensor.strings))
-    return 0 if _is_mapped(tensor) else tensor.array.nbytes
+    return _MAPPED_BYTES if _is_mapped(tensor) else tensor.array.nbytes
 
 
 def _is_mapped(tensor: NumericTensor) -> bool:
