@@ -22,6 +22,7 @@ from statistics import median
 
 import numpy as np
 from cells import cell_of
+from classes import many_cells
 
 from harness.cell import Cell
 from harness.environments.engine import Attempt, Environment, Lock
@@ -76,6 +77,7 @@ def judging() -> None:
         lambda: compare(ours, theirs, {}),
         lambda: np.max(np.abs(actual - reference)),
     )
+    many_cells()
 
 
 def environments(engine: VenvEngine) -> list[tuple[Cell, Environment]]:

@@ -7,17 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import TypeVar
 
 from harness.errors import ResultsError
 from harness.explain.explain import explain_all
+from harness.judge.agreement import Agreement, agreement, named
+from harness.judge.borders import borders
 from harness.judge.compare import compare
 from harness.judge.judge import judge
 from harness.judge.matching import matched
+from harness.judge.noise import Noise
 from harness.judge.recommend import recommend
 from harness.judge.reference import elect
-from harness.judge.seen import Seen
+from harness.judge.seen import Seen, keeping
+from harness.judge.varied import Floors
 from harness.judge.within import verdict_of
 from harness.model.model import Task
 from harness.model.tasks import ALL
@@ -37,6 +42,8 @@ _T = TypeVar("_T")
 
 _NAMED = 5
 """Most outputs that a note lists."""
+_KEPT_BYTES = 1 << 28
+"""Of all cells' outputs together what is kept in memory from the first look to the last."""
 
 _NO_REFERENCE_INPUTS = (
     "preprocess.py: whether a divergence begins in it cannot be told, since expected.npz comes"
@@ -66,7 +73,8 @@ def equal_inputs(folder: SweepFolder, record: SweepRecord) -> EqualInputs | None
     if not record.model.preprocesses:
         return None
     saved, seen = _load(folder, record)
-    source = _source(_elect(folder, record, seen, None), record, saved)
+    agreed = partial(_agreement, folder, record, seen, Floors(seen, record.model.tolerances))
+    source = _source(_elect(folder, record, seen, None, agreed), record, saved)
     if source is None:
         return None
     reference = _inputs(folder, saved, source)
@@ -87,7 +95,11 @@ def judged_table(folder: SweepFolder, record: SweepRecord, reference: str | None
     """
     plan, model = record.plan, record.model
     saved, seen = _load(folder, record)
-    elected = _elect(folder, record, seen, reference)
+    kept = replace(seen, outputs=keeping(seen.outputs, _KEPT_BYTES))  # for the judge, too
+    floors = Floors(kept, model.tolerances)
+    agreed = cache(partial(_agreement, folder, record, kept, floors))
+    elected = _elect(folder, record, seen, reference, agreed)
+    classes = named(agreed(), elected)
     source = _source(elected, record, saved)
     inputs = None if source is None else _inputs(folder, saved, source)
     if inputs is None or not _were_fed(folder, record, saved, inputs):
@@ -102,6 +114,7 @@ def judged_table(folder: SweepFolder, record: SweepRecord, reference: str | None
         tolerances=model.tolerances,
         labels=_read(read_first, folder.labels),
         tasks=model.tasks,
+        floors=floors,
     )
     return build_table(
         model=model.model_copy(
@@ -121,6 +134,8 @@ def judged_table(folder: SweepFolder, record: SweepRecord, reference: str | None
         judgements=explain_all(judgements, seen, saved.log),
         reference=elected,
         recommendation=recommend(plan.cells, judgements, elected),
+        classes=classes,
+        borders=borders(plan.cells, classes, {each.cell: each.verdict for each in judgements}),
         dropped=frozenset(record.dropped),
     )
 
@@ -139,13 +154,42 @@ def _load(folder: SweepFolder, record: SweepRecord) -> tuple[Saved, Seen]:
     return saved, seen
 
 
-def _elect(folder: SweepFolder, record: SweepRecord, seen: Seen, wanted: str | None) -> Reference:
+def _agreement(folder: SweepFolder, record: SweepRecord, seen: Seen, floors: Floors) -> Agreement:
+    return agreement(
+        record.plan.cells,
+        seen,
+        expected=_read(read_tensors, folder.expected),
+        tolerances=record.model.tolerances,
+        floors=_floors(seen, floors),
+    )
+
+
+def _floors(seen: Seen, floors: Floors) -> dict[str, Mapping[str, Noise]]:
+    """Return the worst noise of every cell, by cell and output."""
+    found: dict[str, Mapping[str, Noise]] = {}
+    for cell, observation in seen.observations.items():
+        if observation.ending is Ending.COMPLETED:
+            try:
+                found[cell] = floors.of(observation, seen.outputs(observation)).worst
+            except ValueError:
+                continue  # it has no class either
+    return found
+
+
+def _elect(
+    folder: SweepFolder,
+    record: SweepRecord,
+    seen: Seen,
+    wanted: str | None,
+    agreed: Callable[[], Agreement],
+) -> Reference:
     return elect(
         wanted or record.reference,
         record.plan.cells,
         seen,
         writer=record.model.writer,
         expected=folder.expected.exists(),
+        agreement=agreed,
     )
 
 

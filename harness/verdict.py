@@ -11,6 +11,8 @@ from harness.cell import Value
 from harness.observation import Stage
 
 __all__ = [
+    "AgreementClass",
+    "Border",
     "Decided",
     "DecisionKind",
     "Divergence",
@@ -203,6 +205,40 @@ class Reference(Value):
     cell: str | None
     """None where it is `expected.npz`, or where there is none."""
     why: str
+
+
+class AgreementClass(Value):
+    """Cells whose outputs all agree with each other, pair by pair (see `judge.agreement`)."""
+
+    name: str
+    """A letter: `A` is the reference's class, the others go by size."""
+    members: tuple[str, ...]
+    """Ids of cells in the plan's order, at the end `expected.npz` where that is one of them."""
+    identical: tuple[tuple[str, ...], ...]
+    """The members again, those together whose outputs are the same bit for bit."""
+    spread: float
+    """Largest distance of two members as a share of what is allowed: 0 to 1."""
+    reference: bool
+    """Whether the reference is one of them."""
+
+
+class Border(Value):
+    """Where outputs change along one axis while the others stay as they are."""
+
+    axis: Literal["tensorflow", "python", "device", "resolution", "pins", "flags"]
+    kind: Literal["diverged", "bits"]
+    """`diverged`: the classes differ; `bits`: the class is one, the bits are not."""
+    near: tuple[str, ...]
+    """Of TensorFlow and Python, the last version before it; else the settings on one side, among
+    them the default where that ran."""
+    far: tuple[str, ...]
+    """The first version after it; else the settings that are apart from those."""
+    between: tuple[str, ...] = ()
+    """Versions between the two whose outputs cannot be compared, since they failed, say."""
+    within: tuple[str, ...] = ()
+    """What the other axes are where it was found, in words; empty where it was found everywhere."""
+    text: str
+    """All of it in words, without the axis: `from 2.8.4 to 2.10.1`."""
 
 
 class Scores(Value):

@@ -13,7 +13,7 @@ from harness.judge.preprocess import with_preprocess
 from harness.judge.seen import Seen
 from harness.judge.tasks import rules_of
 from harness.judge.training import judge_training, measures
-from harness.judge.varied import floor_of
+from harness.judge.varied import Floors
 from harness.judge.weigh import Yardstick, unknown, weigh
 from harness.model.model import Task, Tolerance
 from harness.observation import Observation
@@ -34,6 +34,7 @@ def judge(
     tolerances: Mapping[str, Tolerance],
     labels: NDArray[Any] | None,
     tasks: Mapping[str, Task] | None = None,
+    floors: Floors | None = None,
     top_k: int = 5,
 ) -> tuple[Judgement, ...]:
     """Return the verdict of every cell, in the plan's order, with every loader's beside it.
@@ -42,16 +43,18 @@ def judge(
     no reference; `reference_inputs` what `preprocess.py` made there, None where there is none.
     `labels` are the ground truth (see `harness.judge.scores`); with more classes than `top_k` the
     share of samples with the label among so many is told too. `tasks` are what `model.yaml` says
-    the outputs are for. Failures have no reason yet:
+    the outputs are for. `floors` may know some noise already. Failures have no reason yet:
     `harness.explain` gives it.
     """
     told = seen.observations.get(reference.cell) if reference.cell is not None else None
+    floors = floors or Floors(seen, tolerances)
     yardstick = Yardstick(
         outputs=reference_outputs,
         observation=told,
+        floors=floors,
         floor=Floor()
         if told is None or reference_outputs is None
-        else floor_of(told, reference_outputs, seen, tolerances),
+        else floors.of(told, reference_outputs),
         inputs=reference_inputs,
         tolerances=tolerances,
         labels=labels,

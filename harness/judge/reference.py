@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from packaging.version import Version
 
 from harness.cell import Cell, Device, Resolution
 from harness.errors import NoReferenceError, nearest
+from harness.judge.agreement import Agreement
+from harness.judge.members import EXPECTED
 from harness.judge.seen import Arrays, Seen
 from harness.judge.truth import mislabels
 from harness.model.model import Writer
 from harness.observation import Ending, Observation
+from harness.plan.fields import CAPTURED
 from harness.plan.plan import PlannedCell
 from harness.text import one_line
 from harness.verdict import Reference
@@ -20,6 +23,7 @@ from harness.versions import same, same_minor
 __all__ = ["check_wanted", "elect"]
 
 _EXPECTED = "expected.npz beside the model"
+_NOTHING = "no cell completed, so there is nothing to compare with"
 
 
 def elect(
@@ -29,13 +33,16 @@ def elect(
     *,
     writer: Writer,
     expected: bool,
+    agreement: Callable[[], Agreement],
 ) -> Reference:
     """Return the reference that `wanted` (`auto`, `expected` or a cell id) means.
 
     `expected` tells whether the model has an `expected.npz`. `auto` is that file; else the cell
-    whose observed TensorFlow, else Keras, is what wrote the model; else the newest release that
-    completed. Cells that are mislabelled or whose outputs cannot be read are not elected. Where
-    none is left, the reference has no cell and says so: that is no error.
+    that rebuilds the environment the model was captured in; else the cell whose observed
+    TensorFlow, else Keras, is what wrote the model; else the centre of the largest class of cells
+    that agree, for which alone `agreement` is asked. Cells that are mislabelled or whose outputs
+    cannot be read are not elected. Where none is left, the reference has no cell and says so: that
+    is no error.
 
     Raises:
         NoReferenceError: what `wanted` names does not exist or has no outputs.
@@ -47,7 +54,7 @@ def elect(
         return _named(wanted, cells, seen)
     if expected:
         return Reference(cell=None, why=_EXPECTED)
-    return _elected(cells, seen, writer)
+    return _elected(cells, seen, writer, agreement)
 
 
 def check_wanted(wanted: str, cells: Sequence[PlannedCell], *, expected: bool) -> None:
@@ -112,6 +119,7 @@ def _elected(
     cells: Sequence[PlannedCell],
     seen: Seen,
     writer: Writer,
+    agreement: Callable[[], Agreement],
 ) -> Reference:
     completed = [
         (planned.cell, observation)
@@ -121,13 +129,73 @@ def _elected(
         and observation.ending is Ending.COMPLETED
         and not mislabels(planned.cell, observation)
     ]
+    for cell, observation, why in (*_captured(completed), *_kin(completed, writer)):
+        if _unreadable(observation, seen.outputs) is None:
+            return Reference(cell=cell.id, why=why)
+    if not completed:
+        return Reference(cell=None, why=_NOTHING)
+    return _central(agreement(), {cell.id: cell for cell, _ in completed}, writer)
+
+
+_Candidates = Iterator[tuple[Cell, Observation, str]]
+"""Cells with what speaks for them, the best first."""
+
+
+def _captured(completed: Sequence[tuple[Cell, Observation]]) -> _Candidates:
+    """Give the cells that rebuild where the model was captured; with other flags they do not."""
+    flags = (CAPTURED, "default")
+    rebuilt = [pair for pair in completed if pair[0].pins.name == CAPTURED]
+    for name in flags:
+        as_it_was = [pair for pair in rebuilt if pair[0].flags.name == name]
+        ranked = sorted(as_it_was, key=lambda pair: _standing(pair[0]), reverse=True)
+        for cell, observation in ranked:
+            yield cell, observation, "it rebuilds the environment the model was captured in"
+
+
+def _kin(completed: Sequence[tuple[Cell, Observation]], writer: Writer) -> _Candidates:
+    """Give the cells that have what wrote the model."""
     ranked = sorted(
         completed, key=lambda pair: (_kinship(pair[1], writer), _standing(pair[0])), reverse=True
     )
     for cell, observation in ranked:
-        if _unreadable(observation, seen.outputs) is None:
-            return Reference(cell=cell.id, why=_why(_kinship(observation, writer), writer))
-    return Reference(cell=None, why="no cell completed, so there is nothing to compare with")
+        kinship = _kinship(observation, writer)
+        if kinship:
+            yield cell, observation, _why(kinship, writer)
+
+
+def _central(found: Agreement, cells: Mapping[str, Cell], writer: Writer) -> Reference:
+    """Return the centre of the largest class: the cell nearest to the one farthest from it.
+
+    Nearness is a share of what is allowed. Of several centres, and of several largest classes by
+    their centres, the cell with the better standing goes first.
+    """
+    classes = [[name for name in found.members(one) if name != EXPECTED] for one in found.classes]
+    most = max(map(len, classes), default=0)
+    if not most:
+        return Reference(cell=None, why=_NOTHING)
+    groups = {name: index for index, group in enumerate(found.groups) for name in group}
+    largest = [one for one, names in zip(found.classes, classes, strict=True) if len(names) == most]
+    centres = [
+        max(
+            (name for name in found.members(one) if name != EXPECTED),
+            key=lambda name: (-found.farthest(groups[name], one), _standing(cells[name])),
+        )
+        for one in largest
+    ]
+    best = max(centres, key=lambda name: _standing(cells[name]))
+    why = _why_central(most, len(largest), sum(map(len, classes)))
+    return Reference(cell=best, why=f"{why}; {_unhelpful(writer)}")
+
+
+def _why_central(most: int, largest: int, ran: int) -> str:
+    if ran == 1:
+        return "the only cell that ran the model"
+    if most == ran:
+        return f"the centre of the {ran} cells that ran, which all agree with each other"
+    if most == 1:
+        return f"of {ran} cells that ran no two agree; default settings and new releases go first"
+    which = "the largest class" if largest == 1 else f"one of the {largest} largest classes"
+    return f"the centre of {which} of agreeing cells ({most} of {ran})"
 
 
 def _kinship(observation: Observation, writer: Writer) -> int:
@@ -155,12 +223,7 @@ def _standing(cell: Cell) -> tuple[bool, bool, Version, bool, bool, Version]:
 
 
 def _why(kinship: int, writer: Writer) -> str:
-    known = [
-        f"{name} {one_line(text, 40)}"
-        for name, text in (("TensorFlow", writer.tensorflow), ("Keras", writer.keras))
-        if text is not None
-    ]
-    wrote = " and ".join(known)
+    known = _known(writer)
     match kinship:
         case 4:
             return f"the model's files say {known[0]} wrote it"
@@ -168,9 +231,20 @@ def _why(kinship: int, writer: Writer) -> str:
             return f"the model's files say {known[0]} wrote it; this is the same minor release"
         case 2:
             return f"the model's files say {known[-1]} wrote it"
-        case 1:
-            return f"the model's files say {known[-1]} wrote it; this has the same minor release"
-    newest = "the newest release that runs the model"
-    if known:
-        return f"{newest}: its files say {wrote} wrote it, which no cell here that completed has"
-    return f"{newest}: the files do not say what wrote them"
+    return f"the model's files say {known[-1]} wrote it; this has the same minor release"
+
+
+def _unhelpful(writer: Writer) -> str:
+    """Say why what wrote the model is not the reference."""
+    wrote = " and ".join(_known(writer))
+    if wrote:
+        return f"its files say {wrote} wrote it, which no cell here that completed has"
+    return "the files do not say what wrote them"
+
+
+def _known(writer: Writer) -> list[str]:
+    return [
+        f"{name} {one_line(text, 40)}"
+        for name, text in (("TensorFlow", writer.tensorflow), ("Keras", writer.keras))
+        if text is not None
+    ]

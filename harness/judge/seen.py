@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from harness.observation import Observation
-from harness.tensor import Tensor
+from harness.tensor import StringTensor, Tensor
 
-__all__ = ["Arrays", "Seen", "Varied"]
+__all__ = ["Arrays", "Seen", "Varied", "keeping"]
 
 Arrays = Callable[[Observation], Mapping[str, Tensor]]
 """Gives arrays of an observation that completed, by name; raises ValueError where they are not
@@ -34,3 +34,30 @@ class Seen:
     """Outputs of a second inference in the same process, where it gave other bits."""
     variation: Varied
     preprocessed: Arrays
+
+
+def keeping(give: Arrays, max_bytes: int) -> Arrays:
+    """Return a way to what `give` gives that keeps it in memory, up to `max_bytes` in all.
+
+    So outputs that are small are read once, where `give` hands out again what is in use.
+    """
+    kept: dict[int, Mapping[str, Tensor]] = {}
+    total = 0
+
+    def take(observation: Observation) -> Mapping[str, Tensor]:
+        nonlocal total
+        found = give(observation)
+        if id(found) not in kept:
+            size = sum(map(_size_bytes, found.values()))
+            if total + size <= max_bytes:
+                total += size
+                kept[id(found)] = found
+        return found
+
+    return take
+
+
+def _size_bytes(tensor: Tensor) -> int:
+    if isinstance(tensor, StringTensor):
+        return sum(map(len, tensor.strings))
+    return tensor.array.nbytes

@@ -12,7 +12,23 @@ from harness.model.model import Tolerance
 from harness.observation import Observation
 from harness.tensor import Tensor
 
-__all__ = ["floor_of"]
+__all__ = ["Floors", "floor_of"]
+
+
+class Floors:
+    """The noise floors of runs, each measured once however often it is asked for."""
+
+    def __init__(self, seen: Seen, tolerances: Mapping[str, Tolerance]) -> None:
+        self._seen = seen
+        self._tolerances = tolerances
+        self._known: dict[tuple[int, tuple[str, ...]], Floor] = {}
+
+    def of(self, observation: Observation, outputs: Mapping[str, Tensor]) -> Floor:
+        """Return the floor of one of the observations of `seen`, with the names of `outputs`."""
+        key = id(observation), tuple(outputs)
+        if key not in self._known:
+            self._known[key] = floor_of(observation, outputs, self._seen, self._tolerances)
+        return self._known[key]
 
 
 def floor_of(

@@ -16,7 +16,7 @@ from harness.judge.scores import scores
 from harness.judge.seen import Seen
 from harness.judge.tasks import Rule
 from harness.judge.truth import mislabels, not_as_locked
-from harness.judge.varied import floor_of
+from harness.judge.varied import Floors
 from harness.judge.within import compared, verdict_of
 from harness.judge.words import why_diverged
 from harness.judge.words_of_noise import (
@@ -54,6 +54,8 @@ class Yardstick:
     """None where there is no reference."""
     observation: Observation | None
     """The reference's; None where the reference is no cell."""
+    floors: Floors
+    """Gives that of every run."""
     floor: Floor
     """Of the reference; nothing was measured where it is no cell."""
     inputs: Mapping[str, Tensor] | None
@@ -147,7 +149,7 @@ def measured(
     itself = observation is told
     by_name = first and (told is None or observation.loader == told.loader)
     tensors = reference if itself else _named(seen.outputs(observation), reference, by_name=by_name)
-    own = yardstick.floor if itself else floor_of(observation, tensors, seen, yardstick.tolerances)
+    own = yardstick.floor if itself else yardstick.floors.of(observation, tensors)
     far = compared(
         tensors,
         reference,

@@ -20,7 +20,14 @@ from harness.report.table import (
     Recommendation,
     Table,
 )
-from harness.verdict import Judgement, LoaderJudgement, Reference, Verdict
+from harness.verdict import (
+    AgreementClass,
+    Border,
+    Judgement,
+    LoaderJudgement,
+    Reference,
+    Verdict,
+)
 
 __all__ = ["build_table"]
 
@@ -36,6 +43,8 @@ def build_table(
     judgements: Sequence[Judgement],
     reference: Reference,
     recommendation: tuple[str | None, str],
+    classes: tuple[AgreementClass, ...] = (),
+    borders: tuple[Border, ...] = (),
     dropped: Collection[str] = (),
 ) -> Table:
     """Return the table of a sweep: one row for each cell of the plan, in the plan's order.
@@ -44,8 +53,12 @@ def build_table(
     of the cell to deploy, or None, and why. `dropped` are tags of images that are gone again.
     """
     judged = {judgement.cell: judgement for judgement in judgements}
+    letters = {name: one.name for one in classes for name in one.members}
     rows = tuple(
-        _marked(_row(planned, judged[planned.cell.id], seen), dropped) for planned in plan.cells
+        _marked(_row(planned, judged[planned.cell.id], seen), dropped).model_copy(
+            update={"agreement": letters.get(planned.cell.id)}
+        )
+        for planned in plan.cells
     )
     chosen, why = recommendation
     row = next((row for row in rows if row.id == chosen), None)
@@ -62,6 +75,8 @@ def build_table(
         reference=reference,
         cells=rows,
         recommendation=Recommendation(cell=chosen, image=image, why=why),
+        classes=classes,
+        borders=borders,
         index=plan.index,
         excluded=tuple(ExcludedRow(id=cell.id, reason=reason) for cell, reason in plan.excluded),
         notes=(*model.notes, *plan.notes),

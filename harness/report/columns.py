@@ -22,6 +22,7 @@ from harness.report.words import (
 from harness.verdict import Decided, Divergence
 
 __all__ = [
+    "CLASS",
     "EQUAL_INPUTS",
     "NOISE",
     "PREPROCESS",
@@ -34,6 +35,7 @@ __all__ = [
     "shared_values",
 ]
 
+CLASS = "class"
 VERDICT = "verdict"
 """Header of the column that colours or bold type mark."""
 PREPROCESS, EQUAL_INPUTS, NOISE = "preprocess\ndiff", "on equal\ninputs", "noise"
@@ -158,11 +160,15 @@ def _run_seconds(cell: CellRow) -> str:
     return _seconds(taken.import_, taken.preprocess, taken.load, taken.infer)
 
 
-def essentials(reference: str | None) -> tuple[Column[CellRow], ...]:
-    """Return the columns shown at every width; `reference` is the id of the reference cell."""
+def essentials(reference: str | None, *, classes: bool = False) -> tuple[Column[CellRow], ...]:
+    """Return the columns shown at every width; `reference` is the id of the reference cell.
+
+    `classes` tells whether there are several that cells agree in.
+    """
     return (
         Column("cell", lambda cell: cell.id),
         Column(VERDICT, lambda cell: _verdict(cell, reference)),
+        *((Column(CLASS, lambda cell: _text(cell.agreement)),) if classes else ()),
         Column("max abs\ndiff", _max_abs, "right"),
         Column("ULP", _ulp, "right"),
         Column("decisions\nchanged", _decisions, "right"),

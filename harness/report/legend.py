@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from harness.judge.noise import Kind, kind_of
+from harness.report.agreement import has_classes
 from harness.report.columns import EQUAL_INPUTS, NOISE, PREPROCESS, RANKS, TIES, TOP_CHANGED
 from harness.report.table import CellRow, Table
 from harness.report.words import (
@@ -34,6 +35,7 @@ def legend(table: Table, left_out: Sequence[str] = ()) -> tuple[str, ...]:
     """
     lines = (
         _verdicts(table),
+        _classes(table),
         _numbers(table),
         _decisions(table),
         _ties(table),
@@ -89,6 +91,13 @@ def _tolerance(cells: tuple[CellRow, ...]) -> str:
         return "tolerance"
     ((atol, rtol),) = pairs
     return f"atol {atol:g}, rtol {rtol:g}"
+
+
+def _classes(table: Table) -> str:
+    if not has_classes(table):
+        return ""
+    reference = "; A has the reference" if table.classes[0].reference else ""
+    return f"class: cells of one letter all agree with each other{reference}"
 
 
 def _numbers(table: Table) -> str:

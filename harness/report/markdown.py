@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from harness.report.agreement import agreement_lines, has_classes
 from harness.report.apart import Line, loader_lines, training_lines
 from harness.report.columns import (
     RANKS,
@@ -43,6 +44,7 @@ def render_markdown(table: Table) -> str:
         "  \n".join(map(_escaped, (counts(table), *moved(table), *disk(table)))),
         _list(f"**{label}**: {_escaped(text)}" for label, text in head(table)),
         _cells(table),
+        _agreement(table),
         _lines("Further loaders", loader_lines(table.cells)),
         _lines("Training state", training_lines(table.cells)),
         _remarks("Excluded by the matrix", ((row.id, row.reason) for row in table.excluded)),
@@ -66,10 +68,16 @@ def _list(items: Iterable[str]) -> str:
     return "\n".join(f"- {item}" for item in items)
 
 
+def _agreement(table: Table) -> str:
+    lines = ((label, "; ".join(texts)) for label, texts in agreement_lines(table))
+    return _section("Agreement", (f"**{label}**: {_escaped(text)}" for label, text in lines))
+
+
 def _cells(table: Table) -> str:
     cells = table.cells
     known = [column for column in details(cells) if column.header not in _LEFT_OUT]
-    columns = with_values((*essentials(table.reference.cell), *known), cells)
+    first = essentials(table.reference.cell, classes=has_classes(table))
+    columns = with_values((*first, *known), cells)
     same = shared_values(columns, cells)
     columns = tuple(column for column in columns if column.header not in same)
     rows = (

@@ -12,6 +12,8 @@ from harness.model.model import Format
 from harness.observation import SCHEMA, Base, Cuda, Image, Seconds, Stage
 from harness.plan.plan import IndexState
 from harness.verdict import (
+    AgreementClass,
+    Border,
     Divergence,
     NoiseFloor,
     Reason,
@@ -105,6 +107,8 @@ class CellRow(Value):
     reason: Reason | None
     divergence: Divergence | None
     """Distance from the reference; None where there was nothing to measure."""
+    agreement: str | None = None
+    """The class of cells it agrees with, by name; None where there is nothing to compare."""
     noise_floor: NoiseFloor | None
     """Distance between inferences in this environment that ought to agree; None where it was not
     measured."""
@@ -176,6 +180,10 @@ class Table(Value):
     reference: Reference
     cells: tuple[CellRow, ...]
     recommendation: Recommendation
+    classes: tuple[AgreementClass, ...] = ()
+    """Which cells agree with each other: the reference's class first, then the largest."""
+    borders: tuple[Border, ...] = ()
+    """Where outputs change along the axes: those between classes first."""
     index: IndexState
     excluded: tuple[ExcludedRow, ...] = ()
     notes: tuple[str, ...] = ()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
+from harness.report.agreement import agreement_lines, has_classes
 from harness.report.apart import Line, loader_lines, training_lines
 from harness.report.columns import VERDICT, details, essentials, shared_values
 from harness.report.findings import Finding, findings, notes, remarks
@@ -39,6 +40,7 @@ def render_terminal(table: Table, *, width: int, color: bool, folder: str) -> st
     blocks = (
         _head(table, width, folder),
         _cells(table, width, color=color),
+        _labelled(_in_lines(agreement_lines(table)), width),
         _lines("Further loaders (each verdict above is of the first):", loader_lines, table, width),
         _lines("Training state (no part of the verdicts):", training_lines, table, width),
         remark_block(
@@ -74,15 +76,25 @@ def _lines(
 
 
 def _head(table: Table, width: int, folder: str) -> str:
-    lines = [
-        wrapped(text, width, first=f"{label:<11}", rest=" " * 11) for label, text in head(table)
-    ]
-    return "\n".join((*lines, f"Results    {flat(folder)}"))
+    return f"{_labelled(head(table), width)}\nResults    {flat(folder)}"
+
+
+def _in_lines(labelled: Iterable[tuple[str, Sequence[str]]]) -> Iterator[tuple[str, str]]:
+    """Give each text a line of its own, with the label before the first."""
+    for label, texts in labelled:
+        for number, text in enumerate(texts):
+            yield "" if number else label, text
+
+
+def _labelled(lines: Iterable[tuple[str, str]], width: int) -> str:
+    return "\n".join(
+        wrapped(text, width, first=f"{label:<11}", rest=" " * 11) for label, text in lines
+    )
 
 
 def _cells(table: Table, width: int, *, color: bool) -> str:
     cells = table.cells
-    columns = with_values(essentials(table.reference.cell), cells)
+    columns = with_values(essentials(table.reference.cell, classes=has_classes(table)), cells)
     if color:
         columns = tuple(_painted(c) if c.header == VERDICT else c for c in columns)
     known = with_values(details(cells), cells)

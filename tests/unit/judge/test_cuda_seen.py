@@ -8,6 +8,7 @@ from harness.explain.explain import explain, explain_all
 from harness.judge.cuda import cuda_trouble, seen_of_cuda
 from harness.judge.noise import Floor
 from harness.judge.truth import mislabels
+from harness.judge.varied import Floors
 from harness.judge.weigh import Yardstick, weigh
 from harness.observation import Cuda, Ending, Failure, Library, Observation, Stage
 from harness.verdict import Judgement, Verdict
@@ -57,6 +58,7 @@ def judged(one: Observation) -> Judgement:
     yardstick = Yardstick(
         outputs=None,
         observation=None,
+        floors=Floors(seen([one]), {}),
         floor=Floor(),
         inputs=None,
         tolerances={},
