@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from harness.judge.floats import FLOATS, widen
 from harness.judge.metrics import BLOCK
+from harness.mapped import release
 from harness.tensor import NumericTensor, Tensor
 
 __all__ = ["accuracy", "changed", "decisions", "one_column", "top"]
@@ -92,3 +93,4 @@ def _rows(tensor: NumericTensor, block: int) -> Iterator[NDArray[np.float64]]:
     step = max(1, block // classes)
     for start in range(0, len(rows), step):
         yield widen(rows[start : start + step], tensor.dtype)
+        release(rows[start : start + step])

@@ -27,16 +27,23 @@ MAX_ARRAY_BYTES = 64 * 1024**3
 
 
 class LazyArrays(Mapping[str, NDArray[Any]]):
-    """The arrays of an open file by name, each read when it is taken, and not kept here."""
+    """The arrays of an open file by name, each read or mapped when it is taken, not kept here.
 
-    def __init__(self, reader: NpzReader) -> None:
+    With `check` every byte of an array is looked at too, before it is taken: what is judged
+    later was checked once, when it was taken into the results, and is not read twice then.
+    """
+
+    def __init__(self, reader: NpzReader, *, check: bool = False) -> None:
         self._reader = reader
         self._names = frozenset(reader.names)
+        self._check = check
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._names:
             raise KeyError(name)
-        return self._reader.read(name)
+        if self._check:
+            self._reader.check(name)
+        return self._reader.mapped(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._reader.names)

@@ -90,15 +90,19 @@ def test_words_of_numbers() -> None:
     actual = tensor([[0.25, 0.75], [0.5, 0.25]])
     reason = outputs_beside({"probabilities": actual}, {"probabilities": reference})
     line = (
-        "output 'probabilities': differs by up to 0.5 (rel 0.67), 2 of 4 elements beyond "
-        "atol 1e-05, rtol 0.0001; 1 of 2 decisions changed"
+        "output 'probabilities': differs by up to 0.5 (rel 0.67) in sample 0 at [0, 0], 2 of 4 "
+        "elements beyond atol 1e-05, rtol 0.0001 (atol = rtol = 0.4 would pass); 1 of 2 decisions "
+        "changed"
     )
     assert reason == Reason(code="decisions", message=line, evidence=line)
 
 
 def test_words_of_a_vector_beside_zeros() -> None:
     reason = outputs_beside({"y": tensor([0.5, 0.0])}, {"y": tensor([0.0, 0.0])})
-    line = "output 'y': differs by up to 0.5, 1 of 2 elements beyond atol 1e-05, rtol 0.0001"
+    line = (
+        "output 'y': differs by up to 0.5 in sample 0, 1 of 2 elements beyond atol 1e-05, "
+        "rtol 0.0001 (atol = rtol = 0.5 would pass)"
+    )
     assert reason == Reason(
         code="numbers",
         message=line,
@@ -120,13 +124,16 @@ def test_words_of_what_has_no_distance() -> None:
     assert reason.message == "output 'y' has dtype float32, the reference has float64"
     reason = outputs_beside({"y": tensor([math.nan])}, {"y": tensor([1.0])})
     assert reason.code == "nonfinite"
-    assert reason.message == "output 'y': NaN or Inf differ in 1 of 1 elements"
+    assert reason.message == (
+        "output 'y': NaN or Inf differ in 1 of 1 elements, the first is NaN, in the reference 1 "
+        "in sample 0"
+    )
 
 
 def test_words_of_exact_types() -> None:
     reason = outputs_beside({"y": tensor([1, 9], "int64")}, {"y": tensor([1, 2], "int64")})
     assert reason.code == "numbers"
-    assert reason.message == "output 'y': 1 of 2 elements differ, by up to 7"
+    assert reason.message == "output 'y': 1 of 2 elements differ, by up to 7 in sample 1"
     reason = outputs_beside({"y": StringTensor((), (b"a",))}, {"y": StringTensor((), (b"b",))})
     assert reason.message == "output 'y': 1 of 1 elements differ"
 
