@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from harness.argument_values import choices
 from harness.arguments import help_text, parse
 from harness.capture import write_capture
 from harness.environments.choose import choose_engine
@@ -18,13 +19,20 @@ from harness.environments.docker.bases.listing import find_bases, list_bases
 from harness.environments.docker.bases.refresh import refresh_bases
 from harness.environments.keeping.kept import Selection
 from harness.environments.options import Options
-from harness.errors import HarnessError, InterruptedSweepError, NoReferenceError, UsageError
+from harness.errors import (
+    HarnessError,
+    InterruptedSweepError,
+    NoReferenceError,
+    UsageError,
+    nearest,
+)
 from harness.judging import judged_table
 from harness.model.inspection import inspect_model
 from harness.pipeline import Job, Swept, run_matrix
 from harness.plan.matrix import load_matrix
 from harness.planning import plan_matrix, plan_models, read_models
 from harness.report.bases import render_bases, render_refreshed
+from harness.report.cell import render_cell, render_cell_json
 from harness.report.images import render_inventories, render_inventories_json
 from harness.report.inspection import render_inspection, render_inspection_json
 from harness.report.layout import reflowed
@@ -150,8 +158,25 @@ def _capture(options: argparse.Namespace) -> int:
 def _report(options: argparse.Namespace) -> int:
     folder = find_sweep(options.results, options.sweep)
     table = judged_table(folder, load_record(folder), options.reference)
-    _print(_rendered(folder.path, table, options.format))
+    if options.cell is None:
+        _print(_rendered(folder.path, table, options.format))
+    else:
+        _print(_one_cell(table, options.cell, options.format))
     return 0
+
+
+def _one_cell(table: Table, wanted: str, form: str) -> str:
+    """Return one cell of a table in full; Markdown has it as the terminal does."""
+    row = next((row for row in table.cells if row.id == wanted), None)
+    if row is None:
+        ids = [row.id for row in table.cells]
+        raise UsageError(
+            f"--cell: there is no cell {wanted!r} in this sweep{choices(ids, nearest(wanted, ids))}"
+        )
+    if form == "json":
+        return render_cell_json(row)
+    text = render_cell(table, row, width=_width())
+    return f"```\n{text}```\n" if form == "markdown" else text
 
 
 def _images(options: argparse.Namespace) -> int:
