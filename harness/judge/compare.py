@@ -116,7 +116,7 @@ def _compare(name: str, actual: Tensor, reference: Tensor, beside: _Beside) -> O
 
 
 def _nonfinite(distance: Distance) -> str:
-    """Say how many elements are NaN or Inf in one of the two only, and what the first of them is."""
+    """Say how many elements are NaN or Inf in one of the two only, and what the first one is."""
     said = f"NaN or Inf differ in {distance.nonfinite} of {distance.total} elements"
     if distance.pair is None:
         return said

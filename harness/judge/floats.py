@@ -26,15 +26,18 @@ def bits(array: NDArray[Any], dtype: str) -> NDArray[Any]:
 def widen(
     array: NDArray[Any], dtype: str, out: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
-    """Return the values of `array` as float64, which holds each of them exactly; in `out`."""
+    """Return the values of `array` as float64, which holds each of them exactly.
+
+    In `out` where it is given; a signalling NaN then warns, if numpy is not told to ignore it.
+    """
     if dtype == "bfloat16":
         # bfloat16 is the upper half of a float32.
         array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
-    with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
-        if out is None:
-            return array.astype(np.float64)
+    if out is not None:
         np.copyto(out, array)
-    return out
+        return out
+    with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
+        return array.astype(np.float64)
 
 
 def ulps(actual: NDArray[Any], reference: NDArray[Any]) -> NDArray[Any]:

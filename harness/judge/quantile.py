@@ -67,9 +67,12 @@ class Quantile:
             return 0.0
         above = count - _rank(count)
         if self._exact:
-            kept = np.concatenate([np.zeros(0), *self._kept])
-            place = kept.size - 1 - above
-            return 0.0 if place < 0 else float(np.partition(kept, place)[place])
+            place = sum(numbers.size for numbers in self._kept) - 1 - above
+            if place < 0:
+                return 0.0
+            kept = np.concatenate(self._kept)
+            kept.partition(place)
+            return float(kept[place])
         found = self._bin(above)
         return 0.0 if found < 0 else _upper_end(found)
 

@@ -21,9 +21,10 @@ _LABEL = 20
 """Characters that labels stand in."""
 
 _APART = frozenset(
-    """
-    id tensorflow python device verdict stage reason loaders remedies actual cuda seconds lock
-    """.split()
+    (
+        *("id", "tensorflow", "python", "device", "verdict", "stage", "reason"),
+        *("loaders", "remedies", "actual", "cuda", "seconds", "lock"),
+    )
 )
 """Fields of a row that are said in other words, or only in `table.json`."""
 
@@ -155,26 +156,26 @@ def _words(name: str) -> str:
 
 
 def _shown(value: object) -> str:
-    """Return a value of any field of a row in words; numbers in full, since this is all of it."""
+    """Return a value of any field of a row in words."""
+    said = str(value)
     match value:
         case bool():
-            return "yes" if value else "no"
+            said = "yes" if value else "no"
         case float():
-            return f"{value:.6g}"
+            said = f"{value:.6g}"
         case datetime():
-            return f"{value:%Y-%m-%d %H:%M} UTC"
+            said = f"{value:%Y-%m-%d %H:%M} UTC"
         case BaseModel():
-            said = _fields(value, leave_out=())
-            return ", ".join(f"{label} {text}" for label, text in said.items()) or NONE
+            fields = _fields(value, leave_out=())
+            said = ", ".join(f"{label} {text}" for label, text in fields.items()) or NONE
         case tuple() | list():
-            parts = [_shown(one) for one in value]
-            apart = "; " if any(" " in part for part in parts) else ", "
-            return f"[{', '.join(parts)}]" if _are_numbers(value) else apart.join(parts)
+            said = _listed(value)
         case dict():
-            return ", ".join(f"{flat(str(key))} {_shown(one)}" for key, one in value.items())
-        case _:
-            return flat(str(value))
+            said = ", ".join(f"{key} {_shown(one)}" for key, one in value.items())
+    return flat(said)
 
 
-def _are_numbers(values: Sequence[object]) -> bool:
-    return all(isinstance(one, int | float) for one in values)
+def _listed(values: Sequence[object]) -> str:
+    if all(isinstance(one, int | float) for one in values):
+        return f"[{', '.join(map(_shown, values))}]"
+    return "; ".join(map(_shown, values))

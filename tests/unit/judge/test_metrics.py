@@ -44,7 +44,7 @@ def distance(
 
 
 def counted(found: Distance) -> tuple[object, ...]:
-    """What was measured first: identical, max_abs, max_rel, max_ulp, mismatched, nonfinite, total."""
+    """Whether they are identical, the largest differences, and the counts."""
     return dataclasses.astuple(found)[:7]
 
 
