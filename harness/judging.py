@@ -120,6 +120,7 @@ def _load(folder: SweepFolder, record: SweepRecord) -> tuple[Saved, Seen]:
         outputs=saved.outputs,
         repeat=saved.repeat,
         preprocessed=saved.preprocessed,
+        unusable=saved.unusable,
     )
     return saved, seen
 

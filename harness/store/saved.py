@@ -17,8 +17,9 @@ from harness.npz import NpzReader, open_npz
 from harness.observation import Observation, TensorFacts
 from harness.plan.plan import PlannedCell
 from harness.store.layout import CellFolder, SweepFolder
-from harness.store.observations import load_log, load_observation
+from harness.store.observations import load_log, load_observation, read_observation
 from harness.tensor import Tensor, decode_inputs, decode_outputs, from_arrays
+from harness.text import one_line
 
 __all__ = ["MAX_ARRAY_BYTES", "LazyArrays", "Saved", "read_first", "read_tensors"]
 
@@ -68,6 +69,8 @@ class Saved:
         self.observations: dict[str, Observation] = {}
         self.others: dict[str, tuple[Observation, ...]] = {}
         self.equal_inputs: dict[str, Observation] = {}
+        self.unusable: dict[str, str] = {}
+        """Why a cell's observation, which is there, cannot be used."""
         self._reading = threading.Lock()
         self._in_use: WeakValueDictionary[Path, _Tensors] = WeakValueDictionary()
         for planned in cells:
@@ -76,8 +79,13 @@ class Saved:
     def _load(self, planned: PlannedCell, model: Model) -> None:
         cell = planned.cell
         folder = self.folder.cell(cell.id)
-        first = load_observation(folder)
-        if first is None:
+        first = read_observation(folder)
+        if isinstance(first, Observation) and first.cell != cell.id:
+            other = one_line(first.cell, 80)
+            first = f"{folder.observation.name} is of another cell, '{other}'"
+        if isinstance(first, str):
+            self.unusable[cell.id] = first
+        if not isinstance(first, Observation):
             return
         self.observations[cell.id] = first
         _, *further = loaders(model, cell.tensorflow, first.locked)
