@@ -14,25 +14,29 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["map_array", "release"]
+__all__ = ["array_in", "map_file", "release"]
 
 
-def map_array(
-    stream: BinaryIO, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]
-) -> NDArray[Any] | None:
-    """Return a read-only array over the bytes of an open file from `offset` on.
+def map_file(stream: BinaryIO) -> mmap.mmap | None:
+    """Map an open file whole, to be read; it stays mapped after it is closed.
 
-    They must be there: a page beyond the end of a file is no exception but a signal. None where
-    the system refuses, as with too many open files or a file system that cannot map.
+    None where the system refuses, as with too many open files or a file system that cannot map.
     """
-    start = offset - offset % mmap.ALLOCATIONGRANULARITY
-    count = math.prod(shape)
-    length = offset - start + count * dtype.itemsize
     try:
-        pages = mmap.mmap(stream.fileno(), length, access=mmap.ACCESS_READ, offset=start)
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     except (OSError, ValueError, OverflowError):
         return None
-    return np.frombuffer(pages, dtype, count, offset - start).reshape(shape)
+
+
+def array_in(
+    pages: mmap.mmap, offset: int, dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """Return a read-only array over the bytes of a mapped file from `offset` on.
+
+    They must be there. What is cut off a file later is no exception but a signal when it is read:
+    files that may be, such as a user's, are copied first.
+    """
+    return np.frombuffer(pages, dtype, math.prod(shape), offset).reshape(shape)
 
 
 def release(array: NDArray[Any]) -> None:

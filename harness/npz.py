@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import ast
 import math
+import mmap
 import os
 import re
 import struct
@@ -19,12 +20,13 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, BinaryIO
 
 import numpy as np
 
-from harness.mapped import map_array
+from harness.mapped import array_in, map_file
 from harness.untrusted import ZIP_ERRORS, UntrustedFileError, open_regular, open_zip
 
 __all__ = ["ArrayHeader", "NpzError", "NpzReader", "open_npz", "read_npz"]
@@ -91,6 +93,11 @@ class NpzReader:
             raise NpzError(f"{self._what}: array {name!r} holds characters that do not exist")
         return array.astype(array.dtype.newbyteorder("="), copy=False)
 
+    @cached_property
+    def _pages(self) -> mmap.mmap | None:
+        """The whole file, mapped once for all of its arrays; None where it cannot be."""
+        return map_file(self._stream)
+
     def mapped(self, name: str) -> np.ndarray:
         """Return an array as `read` does; a large one that is stored as it is, read-only, mapped.
 
@@ -101,9 +108,8 @@ class NpzReader:
             header = self.header(name)
             if header.dtype.kind in "biufc" and header.dtype.isnative and not header.fortran_order:
                 offset = self._start(name) + header.offset
-                array = map_array(self._stream, offset, header.dtype, header.shape)
-                if array is not None:
-                    return array
+                if self._pages is not None:
+                    return array_in(self._pages, offset, header.dtype, header.shape)
         return self.read(name)
 
     def check(self, name: str) -> None:

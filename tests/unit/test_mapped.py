@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import mmap
+import sys
 import zipfile
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from harness import npz
+from harness.judge.compare import compare
 from harness.mapped import release
 from harness.npz import NpzError, NpzReader, open_npz
+from harness.tensor import NumericTensor
 from tests.support.model_files import npy, npy_header, write_zip
 
 LIMIT = 2**26
@@ -220,3 +223,25 @@ def test_damaged_files_raise_nothing_else_and_never_a_signal(
             looked_at(reader)
     except NpzError:
         return
+
+
+def resident(path: Path) -> int:
+    """Bytes of a mapped file that are in this process's memory."""
+    entries = Path("/proc/self/smaps").read_text().split(str(path))[1:]
+    return sum(1024 * int(entry.split("Rss:")[1].split()[0]) for entry in entries)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_judging_lets_go_of_what_it_looked_at(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    tensors = []
+    for name in ("one.npz", "other.npz"):
+        np.savez(tmp_path / name, a=rng.random((2**15, 2**7), dtype=np.float32))
+        tensors.append(NumericTensor("float32", mapped(tmp_path / name)))
+    one, other = tensors
+    assert np.abs(one.array - other.array).max() > 0
+    assert resident(tmp_path / "one.npz") > 2**23  # half of it at least; so this can be seen
+    found = compare({"y": one}, {"y": other}, {}).outputs["y"]
+    assert (found.decisions, found.status) == (2**15, "diverged")
+    for name in ("one.npz", "other.npz"):
+        assert resident(tmp_path / name) < 2**20
