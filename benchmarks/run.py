@@ -1,6 +1,9 @@
 """Measures the harness against doing the same by hand, side by side, as ratios.
 
     nox -s bench                 judging: quick, runs nothing
+    nox -s bench -- --judging-large
+                                 judging with outputs of 4 GB: takes minutes, 9 GB of disk and 20
+                                 of memory, most of it for what it is compared with
     nox -s bench -- --sweep      also sweeps of examples/digits: against a bare loop over the same
                                  environments, and of several models at once against one by one
                                  (makes the environments first, which takes minutes and 4 GB)
@@ -15,69 +18,27 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 
-import numpy as np
 from cells import cell_of
 from classes import many_cells
+from judging import judging
+from turns import side_by_side
 
 from harness.cell import Cell
 from harness.environments.engine import Attempt, Environment, Lock
 from harness.environments.request import Places, requests_text
 from harness.environments.venv.engine import VenvEngine
-from harness.judge.compare import compare
 from harness.model.loaders import loaders
 from harness.model.model import Model
 from harness.model.reading import read_model
 from harness.pipeline import PROBE
 from harness.sweep.request import request_text
-from harness.tensor import NumericTensor
 from images import images
 
 ROOT = Path(__file__).parents[1]
 MODEL = ROOT / "examples" / "digits" / "savedmodel"
 RELEASES = (("2.8.4", "3.10"), ("2.15.1", "3.11"), ("2.21.0", "3.13"))
-TURNS = 5
-
-
-def seconds(action: Callable[[], object]) -> float:
-    """Return the wall-clock seconds of one call."""
-    start = time.perf_counter()
-    action()
-    return time.perf_counter() - start
-
-
-def side_by_side(title: str, ours: Callable[[], object], plain: Callable[[], object]) -> None:
-    """Measure both in turns and print the median seconds and the median ratio."""
-    ours()
-    plain()
-    pairs = [(seconds(ours), seconds(plain)) for _ in range(TURNS)]
-    ratios = sorted(one / other for one, other in pairs)
-    print(
-        f"{title}\n"
-        f"  harness {median(one for one, _ in pairs):8.3f} s\n"
-        f"  plain   {median(other for _, other in pairs):8.3f} s\n"
-        f"  ratio   {median(ratios):8.2f}   ({ratios[0]:.2f} to {ratios[-1]:.2f} in {TURNS} turns)"
-    )
-
-
-def judging() -> None:
-    """One large output: every metric, against the single pass that only finds the largest."""
-    rng = np.random.default_rng(0)
-    reference = rng.standard_normal((64, 1_000_000), dtype=np.float32)
-    actual = reference + rng.standard_normal(reference.shape, dtype=np.float32) * np.float32(1e-7)
-    ours = {"y": NumericTensor("float32", actual)}
-    theirs = {"y": NumericTensor("float32", reference)}
-    side_by_side(
-        f"judging one output of {reference.nbytes / 1e6:.0f} MB"
-        " (plain: np.max(np.abs(actual - reference)))",
-        lambda: compare(ours, theirs, {}),
-        lambda: np.max(np.abs(actual - reference)),
-    )
-    many_cells()
 
 
 def environments(engine: VenvEngine) -> list[tuple[Cell, Environment]]:
@@ -164,13 +125,15 @@ def many_models() -> None:
 def main() -> None:
     """Run the benchmarks that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--judging-large", action="store_true")
     parser.add_argument("--sweep", action="store_true")
     parser.add_argument("--images", type=int, choices=(4, 8))
     options = parser.parse_args()
     if options.images:
         images(options.images)
         return
-    judging()
+    judging(large=options.judging_large)
+    many_cells()
     if options.sweep:
         sweeping()
         many_models()

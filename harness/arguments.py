@@ -237,6 +237,9 @@ def _report(parser: _Parser) -> None:
         metavar="SWEEP",
         help="MODEL, MODEL/SWEEP-ID or a sweep's folder; default: the newest sweep of all",
     )
+    parser.add_argument(
+        "--cell", metavar="ID", help="show this cell alone, in full: every number of every output"
+    )
     _reference(parser)
     _results(parser)
 

@@ -150,6 +150,7 @@ def _load(folder: SweepFolder, record: SweepRecord) -> tuple[Saved, Seen]:
         repeat=saved.repeat,
         variation=saved.variation,
         preprocessed=saved.preprocessed,
+        unusable=saved.unusable,
     )
     return saved, seen
 

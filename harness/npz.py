@@ -2,22 +2,31 @@
 
 The files are inputs of users, and arrays that come back from a container whose code nobody has
 seen. numpy's own reader believes what a file says of itself; this one checks it first.
+
+Arrays are read, or mapped where they are large and stored as they are (what the probe writes).
+Headers are checked alike. The checksum, for which every byte must be looked at, is checked by
+`read` and by `check`: whoever takes in a file that nobody has looked at yet calls one of them.
 """
 
 from __future__ import annotations
 
 import ast
 import math
+import mmap
+import os
 import re
+import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import IO
+from typing import IO, BinaryIO
 
 import numpy as np
 
+from harness.mapped import array_in, map_file
 from harness.untrusted import ZIP_ERRORS, UntrustedFileError, open_regular, open_zip
 
 __all__ = ["ArrayHeader", "NpzError", "NpzReader", "open_npz", "read_npz"]
@@ -28,9 +37,13 @@ _HEADER_BYTES = 8_192
 """A plain array's header has 118 bytes; numpy's own limit is 10,000."""
 _MIN_HEADER_BYTES = 12
 _CHUNK_BYTES = 1024**2
+_MAPPED_FROM = 1024**2
+"""Bytes from which on an array is mapped: a smaller one is read sooner than mapped."""
 _MAX_CODE_POINT = 0x10FFFF
 
 _MAGIC = b"\x93NUMPY"
+_LOCAL_HEADER = struct.Struct("<4s22xHH")
+"""Of a zip's member (APPNOTE.TXT, 4.3.7): signature, length of the name, length of the extras."""
 _PLAIN_TYPE = re.compile(r"[<>|=]?[biufcSUV][1-9][0-9]{0,9}")
 
 
@@ -52,8 +65,9 @@ class ArrayHeader:
 class NpzReader:
     """An open .npz file: names at once, arrays one at a time. Made by `open_npz`."""
 
-    def __init__(self, archive: zipfile.ZipFile, what: str) -> None:
+    def __init__(self, archive: zipfile.ZipFile, stream: BinaryIO, what: str) -> None:
         self._archive = archive
+        self._stream = stream
         self._what = what
         self._members = {member.filename[:-4]: member for member in archive.infolist()}
 
@@ -78,6 +92,53 @@ class NpzReader:
         if array.dtype.kind == "U" and not _is_text(array):
             raise NpzError(f"{self._what}: array {name!r} holds characters that do not exist")
         return array.astype(array.dtype.newbyteorder("="), copy=False)
+
+    @cached_property
+    def _pages(self) -> mmap.mmap | None:
+        """The whole file, mapped once for all of its arrays; None where it cannot be."""
+        return map_file(self._stream)
+
+    def mapped(self, name: str) -> np.ndarray:
+        """Return an array as `read` does; a large one that is stored as it is, read-only, mapped.
+
+        A mapped array stays whole after the file is closed. Its checksum is not checked.
+        """
+        member = self._members[name]
+        if member.compress_type == zipfile.ZIP_STORED and member.file_size >= _MAPPED_FROM:
+            header = self.header(name)
+            if header.dtype.kind in "biufc" and header.dtype.isnative and not header.fortran_order:
+                offset = self._start(name) + header.offset
+                if self._pages is not None:
+                    return array_in(self._pages, offset, header.dtype, header.shape)
+        return self.read(name)
+
+    def check(self, name: str) -> None:
+        """Look at every byte of an array, of any size; raises `NpzError` as `read` does."""
+        with self._open(name) as stream:
+            chunk = stream.read(_HEADER_BYTES)
+            self._header(name, chunk)
+            size = 0
+            while chunk:
+                size += len(chunk)
+                chunk = stream.read(_CHUNK_BYTES)
+        if size != self._members[name].file_size:
+            raise NpzError(f"{self._what}: array {name!r} ends early")
+
+    def _start(self, name: str) -> int:
+        """Return where the bytes of a stored member begin; they are there to their end.
+
+        `zipfile` has compared the two headers of the member by then, when it opened it.
+        """
+        member = self._members[name]
+        self._stream.seek(member.header_offset)
+        start = self._stream.read(_LOCAL_HEADER.size)
+        if len(start) == _LOCAL_HEADER.size:
+            signature, name_length, extra_length = _LOCAL_HEADER.unpack(start)
+            offset: int = member.header_offset + len(start) + name_length + extra_length
+            whole = offset + member.file_size <= os.fstat(self._stream.fileno()).st_size
+            if signature == b"PK\x03\x04" and whole and member.compress_size == member.file_size:
+                return offset
+        raise NpzError(f"{self._what}: array {name!r} is damaged (it is not where it should be)")
 
     @contextmanager
     def _open(self, name: str) -> Iterator[IO[bytes]]:
@@ -126,7 +187,7 @@ def open_npz(path: Path, *, max_bytes: int, what: str) -> Iterator[NpzReader]:
             stream.seek(0)
             with open_zip(stream) as archive:
                 _check_members(archive.infolist(), max_bytes, what)
-                yield NpzReader(archive, what)
+                yield NpzReader(archive, stream, what)
     except FileNotFoundError:
         raise NpzError(f"{what} does not exist") from None
     except UntrustedFileError as error:

@@ -28,6 +28,7 @@ __all__ = [
     "TrainingJudgement",
     "TrainingState",
     "Verdict",
+    "WorstElement",
 ]
 
 
@@ -140,6 +141,18 @@ class Decided(Value):
     """None where there is nothing to put in order."""
 
 
+class WorstElement(Value):
+    """The element of an output that tells most."""
+
+    index: tuple[int, ...]
+    """Empty for a scalar."""
+    sample: int | None
+    """Index along the first axis; None for a scalar."""
+    actual: float | None
+    """The value there. None: it is NaN or Inf, or no number."""
+    reference: float | None
+
+
 class OutputDivergence(Value):
     """Measured distance of one output from the reference's output of the same name."""
 
@@ -158,6 +171,21 @@ class OutputDivergence(Value):
     """`max_abs / max|reference|`: relative to the output's own scale (see `judge.metrics`)."""
     max_ulp: int | None = None
     """Largest distance in units in the last place of the output's dtype; None for non-floats."""
+    mean_abs: float | None = None
+    """Mean absolute difference; as what follows, over the elements that are finite in both."""
+    p99_abs: float | None = None
+    """99th percentile of absolute differences, of large outputs up to 2**-7 of itself too large."""
+    cosine: float | None = None
+    """Of the angle between the two, as vectors; None where one is all zero, and for non-floats."""
+    snr_db: float | None = None
+    """`10 * log10(sum(reference**2) / sum(difference**2))`, in decibels; None where it is infinite
+    (nothing differs, or the reference is all zero), and for non-floats."""
+    tolerance_needed: float | None = None
+    """Smallest number that would pass as atol and rtol at once; None where none would, and for
+    non-floats."""
+    worst: WorstElement | None = None
+    """Where the largest difference is, or the first NaN or Inf that the other has not, or of what
+    is only equal or not the first element that differs. None where no element differs."""
     decisions: int | None = None
     """Number of decisions the output holds (see `decided`); None where it holds none."""
     decisions_changed: int | None = None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from harness.judge.floats import widen
+from harness.mapped import release
 from harness.tensor import NumericTensor
 
 __all__ = ["BLOCK", "above", "accuracy", "blocks", "numbers", "one_column", "top"]
@@ -32,7 +33,10 @@ def blocks(
     whole = [tensor.array.reshape(-1, columns) for tensor in tensors]
     step = max(1, block // columns)
     for start in range(0, len(whole[0]), step):
-        yield start, tuple(rows[start : start + step] for rows in whole)
+        found = tuple(rows[start : start + step] for rows in whole)
+        yield start, found
+        for rows in found:
+            release(rows)
 
 
 def numbers(array: NDArray[Any], dtype: str) -> NDArray[Any]:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
 from harness.judge.decisions import Made, decisions
 from harness.judge.margins import Allowance
-from harness.judge.metrics import measure
+from harness.judge.metrics import Distance, measure
 from harness.judge.noise import Noise
 from harness.judge.tasks import Rule, rule_of
 from harness.judge.tolerance import allowed
 from harness.model.model import Tolerance
 from harness.tensor import NumericTensor, Tensor
-from harness.verdict import Divergence, OutputDivergence
+from harness.verdict import Divergence, OutputDivergence, WorstElement
 
 __all__ = ["WITHOUT_DISTANCE", "compare"]
 
@@ -93,10 +94,10 @@ def _compare(name: str, actual: Tensor, reference: Tensor, beside: _Beside) -> O
         total=distance.total,
         atol=atol,
         rtol=rtol,
+        worst=_worst_element(distance),
     )
     if distance.nonfinite:
-        message = f"NaN or Inf differ in {distance.nonfinite} of {distance.total} elements"
-        return measured(status="nonfinite", message=message)
+        return measured(status="nonfinite", message=_nonfinite(distance))
     equal = Allowance(atol or 0.0, rtol or 0.0, noise.allowed_distance)
     made = _made(name, reference if distance.identical else actual, reference, equal, beside)
     beyond = distance.mismatched > (noise.allowed_elements if tolerance is None else 0)
@@ -105,6 +106,11 @@ def _compare(name: str, actual: Tensor, reference: Tensor, beside: _Beside) -> O
         max_abs=distance.max_abs,
         max_rel=distance.max_rel,
         max_ulp=distance.max_ulp,
+        mean_abs=distance.mean_abs,
+        p99_abs=distance.p99_abs,
+        cosine=distance.cosine,
+        snr_db=distance.snr_db,
+        tolerance_needed=distance.tolerance_needed,
         decisions=made.total,
         decisions_changed=made.changed,
         decided=made.decided,
@@ -121,6 +127,32 @@ def _made(name: str, actual: Tensor, reference: Tensor, equal: Allowance, beside
     assert isinstance(actual, NumericTensor)
     assert isinstance(reference, NumericTensor)
     return decisions(actual, reference, rule, equal)
+
+
+def _nonfinite(distance: Distance) -> str:
+    """Say how many elements are NaN or Inf in one of the two only, and what the first one is."""
+    said = f"NaN or Inf differ in {distance.nonfinite} of {distance.total} elements"
+    if distance.pair is None:
+        return said
+    actual, reference = distance.pair
+    return f"{said}, the first is {_number(actual)}, in the reference {_number(reference)}"
+
+
+def _number(value: float) -> str:
+    return f"{value:.6g}".replace("nan", "NaN").replace("inf", "Inf")
+
+
+def _worst_element(distance: Distance) -> WorstElement | None:
+    if distance.worst is None:
+        return None
+    pair = distance.pair or (math.nan, math.nan)
+    actual, reference = (value if math.isfinite(value) else None for value in pair)
+    return WorstElement(
+        index=distance.worst,
+        sample=distance.worst[0] if distance.worst else None,
+        actual=actual,
+        reference=reference,
+    )
 
 
 def _status(identical: bool, beyond: bool) -> Literal["identical", "equivalent", "diverged"]:

@@ -73,6 +73,8 @@ def _judge(
         verdict = Verdict.SKIPPED if planned.infrastructure else Verdict.UNAVAILABLE
         return Judgement(cell=cell, verdict=verdict, reason=planned.unavailable)
     observation = seen.observations.get(cell)
+    if observation is None and cell in seen.unusable:
+        return unknown(cell, "unreadable-observation", seen.unusable[cell])
     if observation is None:
         return unknown(cell, "not-run", "it was not run")
     judgement = _outcome(planned.cell, observation, seen, yardstick, first=True)

@@ -83,7 +83,9 @@ def _named(
     seen: Seen,
 ) -> Reference:
     planned = {planned.cell.id: planned for planned in cells}
-    problem = _no_outputs(planned[wanted], seen.observations.get(wanted), seen.outputs)
+    problem = seen.unusable.get(wanted) or _no_outputs(
+        planned[wanted], seen.observations.get(wanted), seen.outputs
+    )
     if problem is not None:
         raise NoReferenceError(
             f"reference: cell {wanted!r} has no outputs: {problem}\n"

@@ -13,6 +13,7 @@ from harness.judge.choices import accuracy, top
 from harness.judge.floats import FLOATS, widen
 from harness.judge.metrics import BLOCK
 from harness.judge.tasks import Rule, are_binary, squeezed
+from harness.mapped import release
 from harness.tensor import NumericTensor, Tensor
 from harness.verdict import DecisionKind, Scores
 
@@ -84,6 +85,7 @@ def _errors(tensor: NumericTensor, labels: NDArray[Any]) -> Scores:
             apart = widen(values[block], tensor.dtype) - wanted[block].astype(np.float64)
             absolute += float(np.abs(apart).sum())
             squared += float(np.square(apart).sum())
+            release(values[block])
     if not (math.isfinite(absolute) and math.isfinite(squared)):
         return Scores()
     return Scores(mae=absolute / values.size, rmse=math.sqrt(squared / values.size))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from harness.observation import Observation
 from harness.tensor import StringTensor, Tensor
@@ -34,6 +34,8 @@ class Seen:
     """Outputs of a second inference in the same process, where it gave other bits."""
     variation: Varied
     preprocessed: Arrays
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    """Why the observation of a cell, which is there, cannot be used."""
 
 
 def keeping(give: Arrays, max_bytes: int) -> Arrays:

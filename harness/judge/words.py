@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from decimal import ROUND_UP, Context, Decimal
 
 from harness.judge.compare import WITHOUT_DISTANCE
 from harness.judge.flips import changed_words, flip_words, of_output
 from harness.text import one_line
-from harness.verdict import Divergence, OutputDivergence, Reason
+from harness.verdict import Divergence, OutputDivergence, Reason, WorstElement
 
 __all__ = ["describe", "gravest", "why_diverged", "worst_first"]
 
@@ -19,6 +21,13 @@ _FLIPS = 3
 _CLOSE_ENOUGH = (
     "Where that is close enough, set `tolerances` in model.yaml; else take another cell."
 )
+_PARTS = (
+    (re.compile(r"/row_splits_\d+"), "other row lengths", "another number of rows"),
+    (re.compile(r"/indices"), "values at other places", "another number of values"),
+    (re.compile(r"/dense_shape"), "another dense shape", "another number of dimensions"),
+    (re.compile(r"/values"), "", "another number of values"),
+)
+"""What it means that a part of a ragged or sparse output has other numbers, or another shape."""
 
 
 def why_diverged(divergence: Divergence) -> Reason:
@@ -75,30 +84,75 @@ def describe(name: str, output: OutputDivergence, what: str = "output") -> str:
         case "extra":
             return f"{quoted} is not in the reference"
         case "dtype" | "shape":
-            return f"{quoted} has {output.status} {output.message}"
+            meaning = _meaning(name, output)
+            means = f": {meaning}" if meaning else ""
+            return f"{quoted} has {output.status} {output.message}{means}"
         case "nonfinite":
-            return f"{quoted}: {output.message}"
+            return f"{quoted}: {output.message}{_where(name, output.worst)}"
         case "identical":
             return f"{quoted} is identical"
         case "equivalent" | "diverged":
+            meaning = _meaning(name, output)
+            means = f"{meaning}, " if meaning else ""
             more = f"; {output.message}" if output.message else ""
-            return f"{quoted}: {_numbers(output)}{more}"
+            return f"{quoted}: {means}{_numbers(name, output)}{more}"
 
 
-def _numbers(output: OutputDivergence) -> str:
+def _numbers(name: str, output: OutputDivergence) -> str:
+    where = _where(name, output.worst)
+    differ = f"{output.mismatched} of {output.total} elements differ"
     if output.max_abs is None:
-        return f"{output.mismatched} of {output.total} elements differ"
+        return f"{differ}, the first{where}" if where else differ
     if output.atol is None:
-        by = f", by up to {output.max_abs:.6g}"
-        return f"{output.mismatched} of {output.total} elements differ{by}"
+        return f"{differ}, by up to {output.max_abs:.6g}{where}"
     share = "" if output.max_rel is None else f" (rel {output.max_rel:.2g})"
     text = (
-        f"differs by up to {output.max_abs:.2g}{share}, {output.mismatched} of {output.total} "
-        f"elements beyond atol {output.atol:g}, rtol {output.rtol:g}"
+        f"differs by up to {output.max_abs:.2g}{share}{where}, {output.mismatched} of "
+        f"{output.total} elements beyond atol {output.atol:g}, rtol {output.rtol:g}"
     )
+    if output.mismatched and output.tolerance_needed is not None:
+        text += f" (atol = rtol = {_rounded_up(output.tolerance_needed)} would pass)"
     if output.decisions_changed is not None:
         text += f"; {changed_words(output)}"
     return text
+
+
+def _where(name: str, worst: WorstElement | None) -> str:
+    """Say where an element is; empty for a scalar. The rows of a part of an output are no samples.
+
+    The index of a sample with one value says nothing more than the sample.
+    """
+    if worst is None or not worst.index:
+        return ""
+    at = f" at {list(worst.index)}"
+    if worst.sample is None or _part(name) is not None:
+        return at
+    return f" in sample {worst.sample}" + (at if len(worst.index) > 1 else "")
+
+
+def _meaning(name: str, output: OutputDivergence) -> str:
+    part = _part(name)
+    if part is None or output.status == "dtype":
+        return ""
+    numbers, shape = part
+    return shape if output.status == "shape" else numbers
+
+
+def _part(name: str) -> tuple[str, str] | None:
+    """Return what differences in a part of a ragged or sparse output mean; None for others."""
+    for suffix, numbers, shape in _PARTS:
+        found = suffix.search(name)
+        if found is not None and found.end() == len(name):
+            return numbers, shape
+    return None
+
+
+def _rounded_up(tolerance: float) -> str:
+    """Return two digits of a tolerance, so that what is shown passes too."""
+    # What it was rounded up by itself would make 0.51 of 0.5.
+    exact = Decimal(tolerance * (1 - 2**-49))
+    up = Context(prec=2, rounding=ROUND_UP).create_decimal(exact)
+    return f"{float(up):g}"
 
 
 def _is_beyond(output: OutputDivergence) -> bool:

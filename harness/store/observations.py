@@ -14,7 +14,7 @@ from harness.files import write_atomically
 from harness.observation import Ending, Observation
 from harness.store.layout import CellFolder, writing
 from harness.store.untrusted import take_untrusted
-from harness.text import harmless_json, printable
+from harness.text import harmless_json, one_line, printable
 
 __all__ = [
     "Arrays",
@@ -22,6 +22,7 @@ __all__ = [
     "forget_further",
     "load_log",
     "load_observation",
+    "read_observation",
     "rewrite",
     "save_observation",
     "take_over",
@@ -140,23 +141,41 @@ def forget_further(folder: CellFolder) -> None:
 
 def load_observation(folder: CellFolder) -> Observation | None:
     """Read an observation; None where there is none that is whole."""
+    found = read_observation(folder)
+    return found if isinstance(found, Observation) else None
+
+
+def read_observation(folder: CellFolder) -> Observation | str | None:
+    """Read an observation; None where there is none, and why where it cannot be used."""
+    path = folder.observation
     try:
-        if folder.observation.stat().st_size > _OBSERVATION_BYTES:
-            return None
-        observation = Observation.model_validate_json(folder.observation.read_bytes())
-    except (OSError, ValidationError):
+        if path.stat().st_size > _OBSERVATION_BYTES:
+            return f"{path.name} has more than {_OBSERVATION_BYTES} bytes"
+        observation = Observation.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
         return None
-    return observation if _is_whole(folder, observation) else None
+    except OSError as error:
+        return f"{path.name} cannot be read ({error.strerror})"
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"]))
+        at = f" at {where}" if where else ""
+        return one_line(f"{path.name} is none that this version reads ({first['msg']}{at})", 400)
+    missing = _missing(folder, observation)
+    if missing is not None:
+        return f"{missing} is not there, without which it is not whole"
+    return observation
 
 
-def _is_whole(folder: CellFolder, observation: Observation) -> bool:
+def _missing(folder: CellFolder, observation: Observation) -> str | None:
+    """Return the name of a file that an observation cannot be without; None where all are there."""
     if observation.ending is not Ending.COMPLETED:
-        return True
+        return None
     # What a model with random outputs gave again may be missing: it was not always kept.
     needed = [folder.outputs]
     if observation.preprocessed is not None:
         needed.append(folder.preprocessed)
-    return all(path.is_file() for path in needed)
+    return next((path.name for path in needed if not path.is_file()), None)
 
 
 def load_log(folder: CellFolder) -> str:

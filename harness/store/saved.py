@@ -17,8 +17,9 @@ from harness.npz import NpzReader, open_npz
 from harness.observation import Observation, TensorFacts
 from harness.plan.plan import PlannedCell
 from harness.store.layout import CellFolder, SweepFolder
-from harness.store.observations import load_log, load_observation
+from harness.store.observations import load_log, load_observation, read_observation
 from harness.tensor import Tensor, decode_inputs, decode_outputs, from_arrays
+from harness.text import one_line
 
 __all__ = ["MAX_ARRAY_BYTES", "LazyArrays", "Saved", "read_first", "read_tensors"]
 
@@ -27,16 +28,23 @@ MAX_ARRAY_BYTES = 64 * 1024**3
 
 
 class LazyArrays(Mapping[str, NDArray[Any]]):
-    """The arrays of an open file by name, each read when it is taken, and not kept here."""
+    """The arrays of an open file by name, each read or mapped when it is taken, not kept here.
 
-    def __init__(self, reader: NpzReader) -> None:
+    With `check` every byte of an array is looked at too, before it is taken: what is judged
+    later was checked once, when it was taken into the results, and is not read twice then.
+    """
+
+    def __init__(self, reader: NpzReader, *, check: bool = False) -> None:
         self._reader = reader
         self._names = frozenset(reader.names)
+        self._check = check
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         if name not in self._names:
             raise KeyError(name)
-        return self._reader.read(name)
+        if self._check:
+            self._reader.check(name)
+        return self._reader.mapped(name)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._reader.names)
@@ -61,6 +69,8 @@ class Saved:
         self.observations: dict[str, Observation] = {}
         self.others: dict[str, tuple[Observation, ...]] = {}
         self.equal_inputs: dict[str, Observation] = {}
+        self.unusable: dict[str, str] = {}
+        """Why a cell's observation, which is there, cannot be used."""
         self._reading = threading.Lock()
         self._in_use: WeakValueDictionary[Path, _Tensors] = WeakValueDictionary()
         for planned in cells:
@@ -69,8 +79,13 @@ class Saved:
     def _load(self, planned: PlannedCell, model: Model) -> None:
         cell = planned.cell
         folder = self.folder.cell(cell.id)
-        first = load_observation(folder)
-        if first is None:
+        first = read_observation(folder)
+        if isinstance(first, Observation) and first.cell != cell.id:
+            other = one_line(first.cell, 80)
+            first = f"{folder.observation.name} is of another cell, '{other}'"
+        if isinstance(first, str):
+            self.unusable[cell.id] = first
+        if not isinstance(first, Observation):
             return
         self.observations[cell.id] = first
         _, *further = loaders(model, cell.tensorflow, first.locked)

@@ -339,3 +339,25 @@ def test_a_dropped_image_is_said_wherever_it_is_named(shell: Shell) -> None:
     assert cells == {OLD: False, NEW: True}
     assert shell("report", "tiny") == 0
     assert shell.out.splitlines()[-1] == deploy
+
+
+def test_report_of_one_cell_is_all_of_it(shell: Shell) -> None:
+    assert shell("matrix", "tiny", "--quiet") == 0
+    assert shell("report", "tiny", "--cell", NEW) == 0
+    assert shell.out.startswith(f"Cell                {NEW}\n")
+    assert "tolerance needed" in shell.out
+    assert shell("report", "tiny", "--cell", NEW, "--format", "markdown") == 0
+    assert shell.out.startswith(f"```\nCell                {NEW}\n")
+    assert shell("report", "tiny", "--cell", NEW, "--format", "json") == 0
+    rows: list[dict[str, object]] = shell.table()["cells"]  # type: ignore[assignment]
+    assert json.loads(shell.out) == next(row for row in rows if row["id"] == NEW)
+
+
+def test_report_of_a_cell_that_is_not_there_names_the_nearest(shell: Shell) -> None:
+    assert shell("matrix", "tiny", "--quiet") == 0
+    assert shell("report", "tiny", "--cell", "tf2.16.1-py3.12-cpu") == 2
+    assert shell.err == (
+        "error: --cell: there is no cell 'tf2.16.1-py3.12-cpu' in this sweep\n"
+        f"  allowed: {OLD}, {NEW}\n"
+        f"  hint: did you mean '{NEW}'?\n"
+    )

@@ -4,13 +4,14 @@ import math
 from typing import Any
 
 import numpy as np
+import pytest
 
 from harness.judge.choices import accuracy
 from harness.judge.compare import compare
 from harness.judge.words import describe, why_diverged
 from harness.model.model import Tolerance
 from harness.tensor import NumericTensor, StringTensor
-from harness.verdict import OutputDivergence, Reason
+from harness.verdict import OutputDivergence, Reason, WorstElement
 
 
 def tensor(values: Any, dtype: str = "float32") -> NumericTensor:
@@ -72,8 +73,9 @@ def test_words_of_numbers() -> None:
     actual = tensor([[0.25, 0.75], [0.75, 0.25]])
     reason = outputs_beside({"probabilities": actual}, {"probabilities": reference})
     line = (
-        "output 'probabilities': differs by up to 0.5 (rel 0.67), 2 of 4 elements beyond "
-        "atol 1e-05, rtol 0.0001; 1 of 2 decisions changed"
+        "output 'probabilities': differs by up to 0.5 (rel 0.67) in sample 0 at [0, 0], 2 of 4 "
+        "elements beyond atol 1e-05, rtol 0.0001 (atol = rtol = 0.4 would pass); 1 of 2 decisions "
+        "changed"
     )
     flip = "sample 0: class 0 became class 1; margin 0.5, beyond the 0.00012 that counts as equal"
     assert reason == Reason(code="decisions", message=line, evidence=f"{line}\n{flip}")
@@ -81,7 +83,10 @@ def test_words_of_numbers() -> None:
 
 def test_words_of_a_vector_beside_zeros() -> None:
     reason = outputs_beside({"y": tensor([0.5, 0.0])}, {"y": tensor([0.0, 0.0])})
-    line = "output 'y': differs by up to 0.5, 1 of 2 elements beyond atol 1e-05, rtol 0.0001"
+    line = (
+        "output 'y': differs by up to 0.5 in sample 0, 1 of 2 elements beyond atol 1e-05, "
+        "rtol 0.0001 (atol = rtol = 0.5 would pass)"
+    )
     assert reason == Reason(
         code="numbers",
         message=line,
@@ -103,13 +108,16 @@ def test_words_of_what_has_no_distance() -> None:
     assert reason.message == "output 'y' has dtype float32, the reference has float64"
     reason = outputs_beside({"y": tensor([math.nan])}, {"y": tensor([1.0])})
     assert reason.code == "nonfinite"
-    assert reason.message == "output 'y': NaN or Inf differ in 1 of 1 elements"
+    assert reason.message == (
+        "output 'y': NaN or Inf differ in 1 of 1 elements, the first is NaN, in the reference 1 "
+        "in sample 0"
+    )
 
 
 def test_words_of_exact_types() -> None:
     reason = outputs_beside({"y": tensor([1, 9], "int64")}, {"y": tensor([1, 2], "int64")})
     assert reason.code == "numbers"
-    assert reason.message == "output 'y': 1 of 2 elements differ, by up to 7"
+    assert reason.message == "output 'y': 1 of 2 elements differ, by up to 7 in sample 1"
     reason = outputs_beside({"y": StringTensor((), (b"a",))}, {"y": StringTensor((), (b"b",))})
     assert reason.message == "output 'y': 1 of 1 elements differ"
 
@@ -155,3 +163,95 @@ def test_tolerances_are_per_output() -> None:
     assert found.outputs["a"].status == "equivalent"
     assert (found.outputs["a"].atol, found.outputs["a"].rtol) == (1, 1e-4)
     assert found.outputs["b"].status == "diverged"
+
+
+def ragged(values: list[float], splits: list[int]) -> dict[str, Any]:
+    """A ragged output, in the parts that it is stored as."""
+    return {"r/row_splits_0": tensor(splits, "int64"), "r/values": tensor(values)}
+
+
+def sparse(at: list[list[int]], values: list[float], shape: list[int]) -> dict[str, Any]:
+    return {
+        "s/dense_shape": tensor(shape, "int64"),
+        "s/indices": tensor(np.array(at).reshape(-1, len(shape)), "int64"),
+        "s/values": tensor(values),
+    }
+
+
+def lines(actual: dict[str, Any], reference: dict[str, Any]) -> list[str]:
+    found = compare(actual, reference, {})
+    return [
+        describe(name, output)
+        for name, output in found.outputs.items()
+        if output.status != "identical"
+    ]
+
+
+def test_words_of_ragged_outputs() -> None:
+    assert lines(ragged([1, 2, 3], [0, 1, 3]), ragged([1, 2, 3], [0, 2, 3])) == [
+        "output 'r/row_splits_0': other row lengths, 1 of 3 elements differ, by up to 1 at [1]"
+    ]
+    assert lines(ragged([1, 2, 3], [0, 1, 3]), ragged([1, 2], [0, 1, 1, 2])) == [
+        "output 'r/row_splits_0' has shape [3], the reference has [4]: another number of rows",
+        "output 'r/values' has shape [3], the reference has [2]: another number of values",
+    ]
+    assert lines(ragged([1, 2, 4], [0, 1, 3]), ragged([1, 2, 3], [0, 1, 3])) == [
+        "output 'r/values': differs by up to 1 (rel 0.33) at [2], 1 of 3 elements beyond atol "
+        "1e-05, rtol 0.0001 (atol = rtol = 0.25 would pass)"
+    ]
+
+
+def test_words_of_sparse_outputs() -> None:
+    one = sparse([[0, 1], [2, 0]], [1, 2], [3, 2])
+    assert lines(sparse([[0, 1], [1, 0]], [1, 2], [3, 2]), one) == [
+        "output 's/indices': values at other places, 1 of 4 elements differ, by up to 1 at [1, 0]"
+    ]
+    assert lines(sparse([[0, 1], [2, 0]], [1, 2], [4, 2]), one) == [
+        "output 's/dense_shape': another dense shape, 1 of 2 elements differ, by up to 1 at [0]"
+    ]
+    assert lines(sparse([], [], [3, 2]), one) == [
+        "output 's/indices' has shape [0, 2], the reference has [2, 2]: another number of values",
+        "output 's/values' has shape [0], the reference has [2]: another number of values",
+    ]
+    assert lines(sparse([], [], [3, 2]), sparse([], [], [3, 2])) == []
+
+
+def test_an_output_that_is_only_called_like_a_part_is_one_of_its_own() -> None:
+    assert lines({"values": tensor([1.0])}, {"values": tensor([1.0, 1.0])}) == [
+        "output 'values' has shape [1], the reference has [2]"
+    ]
+
+
+def test_where_a_nan_is() -> None:
+    reference = tensor([[1.0, 2.0], [3.0, math.inf]])
+    actual = tensor([[1.0, 2.0], [math.nan, -math.inf]])
+    output = compare({"y": actual}, {"y": reference}, {}).outputs["y"]
+    assert (output.status, output.max_abs, output.tolerance_needed) == ("nonfinite", None, None)
+    assert output.worst == WorstElement(index=(1, 0), sample=1, actual=None, reference=3.0)
+    assert describe("y", output) == (
+        "output 'y': NaN or Inf differ in 2 of 4 elements, the first is NaN, in the reference 3 in "
+        "sample 1 at [1, 0]"
+    )
+
+
+def test_an_output_has_every_number() -> None:
+    found = compare({"y": tensor([[1.5, 2.0]])}, {"y": tensor([[1.0, 2.0]])}, {}).outputs["y"]
+    assert (found.mean_abs, found.p99_abs) == (0.25, 0.5)
+    assert found.snr_db == pytest.approx(10 * math.log10(5 / 0.25))
+    assert found.cosine == pytest.approx(5.5 / math.sqrt(6.25 * 5))
+    assert found.tolerance_needed == pytest.approx(0.25)
+    assert found.worst == WorstElement(index=(0, 0), sample=0, actual=1.5, reference=1.0)
+
+
+@pytest.mark.parametrize("needed", [0.5, 0.12345, 9.99e-7, 1.0, 3e-320])
+def test_a_tolerance_that_is_shown_passes(needed: float) -> None:
+    reference = tensor([0.0], "float64")
+    actual = tensor([needed], "float64")
+    text = describe("y", compare({"y": actual}, {"y": reference}, {}).outputs["y"])
+    if "would pass" not in text:
+        assert needed < 1e-7  # it passes as it is
+        return
+    shown = float(text.split("rtol = ")[1].split(" would")[0])
+    found = compare({"y": actual}, {"y": reference}, {"y": Tolerance(atol=shown, rtol=shown)})
+    assert found.outputs["y"].status == "equivalent"
+    assert shown <= needed * 1.1

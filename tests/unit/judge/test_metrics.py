@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import math
 import sys
 from collections.abc import Sequence
@@ -40,6 +41,24 @@ def distance(
     actual: NumericTensor, reference: NumericTensor, *, atol: float = 0, rtol: float = 0
 ) -> Distance:
     return measure(actual, reference, atol=atol, rtol=rtol)
+
+
+def counted(found: Distance) -> tuple[object, ...]:
+    """Whether they are identical, the largest differences, and the counts."""
+    return dataclasses.astuple(found)[:7]
+
+
+def same(one: Distance, other: Distance) -> None:
+    """Assert that two are equal; what is added up in another order, to within rounding."""
+    summed = {"mean_abs", "cosine", "snr_db"}
+    for name, value in dataclasses.asdict(one).items():
+        wanted = getattr(other, name)
+        if name == "pair" and wanted is not None:
+            assert list(map(repr, value)) == list(map(repr, wanted))  # NaN among them
+        elif name in summed and wanted is not None:
+            assert value == pytest.approx(wanted, rel=1e-12, abs=1e-9)
+        else:
+            assert value == wanted, name
 
 
 @st.composite
@@ -158,12 +177,12 @@ def test_ulps_fulfil_the_triangle_inequality(patterns: list[int]) -> None:
 
 def test_signed_zeros_are_equal_but_not_identical() -> None:
     found = distance(tensor([0.0]), tensor([-0.0]))
-    assert found == Distance(False, 0.0, 0.0, 0, 0, 0, 1)
+    assert counted(found) == (False, 0.0, 0.0, 0, 0, 0, 1)
 
 
 def test_nan_payloads_are_equal_but_not_identical() -> None:
     found = distance(raw("float32", [0x7FC00000]), raw("float32", [0xFFC00123]))
-    assert found == Distance(False, 0.0, 0.0, 0, 0, 0, 1)
+    assert counted(found) == (False, 0.0, 0.0, 0, 0, 0, 1)
 
 
 @pytest.mark.parametrize("dtype", ALL_FLOATS)
@@ -184,7 +203,7 @@ def test_infinite_tolerances_do_not_hide_a_nan() -> None:
 @pytest.mark.parametrize("dtype", ALL_FLOATS)
 def test_empty(dtype: str) -> None:
     found = distance(tensor(np.zeros((0, 3)), dtype), tensor(np.zeros((0, 3)), dtype))
-    assert found == Distance(True, 0.0, 0.0, 0, 0, 0, 0)
+    assert counted(found) == (True, 0.0, 0.0, 0, 0, 0, 0)
 
 
 def test_scalar() -> None:
@@ -234,8 +253,14 @@ def test_complex_numbers_count_as_two() -> None:
 def test_signed_extremes_are_exact(dtype: str) -> None:
     info = np.iinfo(dtype)
     found = distance(tensor([info.max, 0], dtype), tensor([info.min, 0], dtype), atol=1e30)
-    assert found == Distance(
-        False, float(info.max - info.min), (info.max - info.min) / -info.min, None, 1, 0, 2
+    assert counted(found) == (
+        False,
+        float(info.max - info.min),
+        (info.max - info.min) / -info.min,
+        None,
+        1,
+        0,
+        2,
     )
 
 
@@ -257,26 +282,26 @@ def test_integers_are_those_of_python(a: NDArray[Any], b: NDArray[Any]) -> None:
 
 def test_truth_values_have_no_distance() -> None:
     found = distance(tensor([True, False], "bool"), tensor([True, True], "bool"))
-    assert found == Distance(False, None, None, None, 1, 0, 2)
+    assert counted(found) == (False, None, None, None, 1, 0, 2)
 
 
 def test_types_numpy_lacks_are_compared_by_their_bits() -> None:
     one = NumericTensor("float8_e4m3fn", np.array([1, 2], np.uint8))
     other = NumericTensor("float8_e4m3fn", np.array([1, 3], np.uint8))
-    assert distance(one, other) == Distance(False, None, None, None, 1, 0, 2)
+    assert counted(distance(one, other)) == (False, None, None, None, 1, 0, 2)
 
 
 def test_strings_are_exact() -> None:
     one = StringTensor((2,), (b"a", b"\xff"))
     other = StringTensor((2,), (b"a", b"b"))
-    assert measure(one, one, atol=9, rtol=9) == Distance(True, None, None, None, 0, 0, 2)
-    assert measure(one, other, atol=9, rtol=9) == Distance(False, None, None, None, 1, 0, 2)
+    assert counted(measure(one, one, atol=9, rtol=9)) == (True, None, None, None, 0, 0, 2)
+    assert counted(measure(one, other, atol=9, rtol=9)) == (False, None, None, None, 1, 0, 2)
 
 
 @given(bit_patterns(), st.integers(1, 7))
 def test_blocks_change_nothing(pair: tuple[NumericTensor, NumericTensor], block: int) -> None:
     whole = measure(*pair, atol=1e-3, rtol=1e-3)
-    assert measure(*pair, atol=1e-3, rtol=1e-3, block=block) == whole
+    same(measure(*pair, atol=1e-3, rtol=1e-3, block=block), whole)
 
 
 @given(hnp.arrays(np.int32, (3, 2)), hnp.arrays(np.int32, (3, 2)))

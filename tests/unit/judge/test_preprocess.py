@@ -69,8 +69,9 @@ def code(judgement: Judgement) -> str | None:
 
 
 INPUT = (
-    "preprocess.py gives other inputs here: input 'image': differs by up to 0.5 (rel 0.12), 1 of 4 "
-    "elements beyond atol 1e-05, rtol 0.0001"
+    "preprocess.py gives other inputs here: input 'image': differs by up to 0.5 (rel 0.12) in "
+    "sample 1 at [1, 1], 1 of 4 elements beyond atol 1e-05, rtol 0.0001 (atol = rtol = 0.1 would "
+    "pass)"
 )
 
 
@@ -89,10 +90,11 @@ def test_the_preprocessing_differs_and_the_model_agrees() -> None:
     assert message(found) == f"{INPUT}; on equal inputs the model itself agrees bit for bit"
     assert found.reason is not None
     assert found.reason.evidence == (
-        "input 'image': differs by up to 0.5 (rel 0.12), 1 of 4 elements beyond atol 1e-05, rtol "
-        "0.0001\n"
-        "on its own inputs: output 'p': differs by up to 0.25 (rel 0.33), 1 of 4 elements beyond "
-        "atol 1e-05, rtol 0.0001; 0 of 2 decisions changed"
+        "input 'image': differs by up to 0.5 (rel 0.12) in sample 1 at [1, 1], 1 of 4 elements "
+        "beyond atol 1e-05, rtol 0.0001 (atol = rtol = 0.1 would pass)\n"
+        "on its own inputs: output 'p': differs by up to 0.25 (rel 0.33) in sample 1 at [1, 1], 1 "
+        "of 4 elements beyond atol 1e-05, rtol 0.0001 (atol = rtol = 0.15 would pass); 0 of 2 "
+        "decisions changed"
     )
     assert found.preprocess is not None
     assert found.preprocess.outputs["image"].decisions is None
@@ -112,7 +114,8 @@ def test_both_differ() -> None:
     assert code(found) == "preprocessing-and-model-differ"
     assert message(found) == (
         f"{INPUT}; and on equal inputs the model diverges too: output 'p': differs by up to 0.12 "
-        "(rel 0.17), 1 of 4 elements beyond atol 1e-05, rtol 0.0001; 0 of 2 decisions changed"
+        "(rel 0.17) in sample 1 at [1, 1], 1 of 4 elements beyond atol 1e-05, rtol 0.0001 "
+        "(atol = rtol = 0.072 would pass); 0 of 2 decisions changed"
     )
 
 

@@ -388,7 +388,7 @@ def test_a_second_inference_that_cannot_be_compared_is_a_warning(
 
 
 def test_large_arrays_pass_one_at_a_time(tmp_path: Path) -> None:
-    """The most memory that is taken is that of the largest array, however many there are."""
+    """No array is read whole, however large it is and however many there are."""
     size, count = 2**23, 4
     outputs = {f"y{i}": np.full(size // 4, i, np.float32) for i in range(count)}
     told = report(CELL.id, outputs=facts(outputs), deterministic=False)
@@ -407,8 +407,8 @@ def test_large_arrays_pass_one_at_a_time(tmp_path: Path) -> None:
     finally:
         tracemalloc.stop()
     assert observation.ending is Ending.COMPLETED
-    # NumPy's arrays are traced; beside the one there are chunks of a megabyte.
-    assert size <= most < size * 1.6
+    # NumPy's arrays are traced; there are chunks of a megabyte, and pages that are mapped.
+    assert most < size / 2
 
 
 def test_strings_take_no_more_than_twice_their_bytes(tmp_path: Path) -> None:
