@@ -20,7 +20,7 @@ from harness.report.table import (
     Recommendation,
     Table,
 )
-from harness.verdict import Judgement, LoaderJudgement, Reference, Verdict
+from harness.verdict import Arbiter, Judgement, LoaderJudgement, Reference, Verdict
 
 __all__ = ["build_table"]
 
@@ -37,6 +37,7 @@ def build_table(
     reference: Reference,
     recommendation: tuple[str | None, str],
     dropped: Collection[str] = (),
+    arbiter: Arbiter | None = None,
 ) -> Table:
     """Return the table of a sweep: one row for each cell of the plan, in the plan's order.
 
@@ -44,8 +45,12 @@ def build_table(
     of the cell to deploy, or None, and why. `dropped` are tags of images that are gone again.
     """
     judged = {judgement.cell: judgement for judgement in judgements}
+    truth = {} if arbiter is None else {one.cell: one.rms_ulp for one in arbiter.distances}
     rows = tuple(
-        _marked(_row(planned, judged[planned.cell.id], seen), dropped) for planned in plan.cells
+        _marked(_row(planned, judged[planned.cell.id], seen), dropped).model_copy(
+            update={"truth_distance": truth.get(planned.cell.id)}
+        )
+        for planned in plan.cells
     )
     chosen, why = recommendation
     row = next((row for row in rows if row.id == chosen), None)
@@ -65,6 +70,7 @@ def build_table(
         index=plan.index,
         excluded=tuple(ExcludedRow(id=cell.id, reason=reason) for cell, reason in plan.excluded),
         notes=(*model.notes, *plan.notes),
+        arbiter=arbiter,
     )
 
 

@@ -41,6 +41,11 @@ class CellFolder:
         return self.path / "repeat.npz"
 
     @property
+    def float64(self) -> Path:
+        """The outputs of a run of the same graph in float64, where one was made."""
+        return self.path / "variations" / "float64.npz"
+
+    @property
     def preprocessed(self) -> Path:
         """What `preprocess.py` returned in this environment, by name."""
         return self.path / "preprocessed.npz"

@@ -18,7 +18,7 @@ from harness.observation import Observation, TensorFacts
 from harness.plan.plan import PlannedCell
 from harness.store.layout import CellFolder, SweepFolder
 from harness.store.observations import load_log, load_observation
-from harness.tensor import Tensor, decode_inputs, decode_outputs, from_arrays
+from harness.tensor import Tensor, decode_inputs, decode_outputs, float64_facts, from_arrays
 
 __all__ = ["MAX_ARRAY_BYTES", "LazyArrays", "Saved", "read_first", "read_tensors"]
 
@@ -101,6 +101,17 @@ class Saved:
     def repeat(self, observation: Observation) -> Mapping[str, Tensor]:
         """Return the outputs of a second inference; raises `ValueError` as `outputs`."""
         return self._read(self.place(observation).repeat, observation.outputs)
+
+    def float64(self, observation: Observation) -> Mapping[str, Tensor] | None:
+        """Return the outputs of a float64 run of the same graph; None where none was kept.
+
+        Raises:
+            ValueError: as `outputs`.
+        """
+        path = self.place(observation).float64
+        if not path.exists() and not path.is_symlink():
+            return None
+        return self._read(path, float64_facts(observation.outputs))
 
     def preprocessed(self, observation: Observation) -> Mapping[str, Tensor]:
         """Return what `preprocess.py` returned; raises `ValueError` as `outputs`."""

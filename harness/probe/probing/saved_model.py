@@ -4,7 +4,7 @@ import os
 
 from probing.graphs import tensor_shape
 from probing.start import needs_eager, session_config
-from probing.tensors import Entry, Spec, dimensions_of
+from probing.tensors import Entry, InSession, Spec, dimensions_of
 
 
 def load_saved_model(tf, request, report):
@@ -70,7 +70,7 @@ def entry_of_session(tf, request, loaded):
     def call(arrays):
         return session.run(fetches, {feeds[key]: array for key, array in arrays.items()})
 
-    return Entry(name, specs, call, False)
+    return Entry(name, specs, call, False, session=InSession(session, feeds, fetches))
 
 
 def fetch_of(tf, graph, key, info):
