@@ -8,9 +8,9 @@ purpose (a cast to float32 or bfloat16) is not rounded.
 
 from probing.branches import without_dead_branches
 from probing.frozen import NotFrozenError, frozen_graph
-from probing.refusals import refusal
+from probing.refusals import IS_RANDOM, random_operation, refusal
 from probing.start import session_config
-from probing.tensors import Tensor, array_of
+from probing.tensors import Tensor, array_of, digest
 from probing.training import problem_of
 from probing.widening import taken_instead, tensor_name, widen
 
@@ -42,7 +42,7 @@ def in_float64(tf, request, entry, inputs, facts):
     if request["loader"].startswith("lite."):
         raise NoFloat64Error("TensorFlow Lite has kernels only for the types in the file")
     try:
-        frozen = frozen_graph(tf, entry, inputs)
+        frozen = frozen_graph(tf, request, entry, inputs)
     except NotFrozenError as error:
         raise NoFloat64Error(str(error))
     except Exception as error:
@@ -50,6 +50,8 @@ def in_float64(tf, request, entry, inputs, facts):
     graph_def, moved = in_wide_types(frozen)
     try:
         found = computed(tf, request, frozen._replace(graph_def=graph_def), moved, inputs)
+    except NoFloat64Error:
+        raise
     except Exception as error:
         raise NoFloat64Error("the graph cannot be run in float64: " + first_line(error))
     return as_told(found, facts)
@@ -113,8 +115,15 @@ def computed(tf, request, wide, moved, inputs):
         tf.import_graph_def(wide.graph_def, name="")
         with tf.compat.v1.Session(graph=graph, config=config) as session:
             session.run([graph.get_operation_by_name(name) for name in wide.initializers])
-            found = session.run(fetches, feeds)
-    return {name: array_of(tf, name, value) for name, value in found.items()}
+
+            def run():
+                found = session.run(fetches, feeds)
+                return {name: array_of(tf, name, value) for name, value in found.items()}
+
+            found, random = run(), random_operation(wide.graph_def)
+            if random is not None and digest(found.values()) != digest(run().values()):
+                raise NoFloat64Error("%s %s" % (random, IS_RANDOM))
+            return found
 
 
 def widened(tensor):

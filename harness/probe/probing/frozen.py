@@ -5,7 +5,8 @@ import inspect
 import re
 
 from probing.graphs import TABLE_INITIALIZERS
-from probing.refusals import NAMED
+from probing.refusals import CHANGES, REMEMBERED
+from probing.saved_model import entry_of_session, load_session
 from probing.tensors import parts_of
 
 Frozen = collections.namedtuple("Frozen", "graph_def feeds fetches initializers")
@@ -13,16 +14,26 @@ Frozen = collections.namedtuple("Frozen", "graph_def feeds fetches initializers"
 names of the operations that fill its tables. Outputs are dense: a ragged or sparse one is several,
 as in `outputs.npz`."""
 
-REMEMBERED = next(words for pattern, words in NAMED if pattern.startswith("^Assign"))
-CHANGES = next(pattern for pattern, words in NAMED if words == REMEMBERED)
+OF_SAVED_MODEL = ("saved_model.load", "TFSMLayer")
+"""Loaders of files that a session can read too."""
+
+Warned = collections.namedtuple("Warned", "warnings")
+"""What a loader needs of a report."""
 
 
 class NotFrozenError(Exception):
     """There is no such graph."""
 
 
-def frozen_graph(tf, entry, inputs):
+class ChangesError(NotFrozenError):
+    """The graph changes what the model remembers."""
+
+
+def frozen_graph(tf, request, entry, inputs):
     """Return what is called, as a graph.
+
+    Where an eager SavedModel cannot be frozen (it has tables, or is of TensorFlow 1 and has what
+    TensorFlow 2 does not freeze) the same files are read in a session.
 
     Raises:
         NotFrozenError, or an error of TensorFlow's or the model's own: there is no such graph.
@@ -31,7 +42,15 @@ def frozen_graph(tf, entry, inputs):
         return frozen_session(tf, entry.session)
     if not tf.executing_eagerly():
         raise NotFrozenError("the model does not say which tensors it takes and returns")
-    return frozen_function(tf, entry, inputs)
+    try:
+        return frozen_function(tf, entry, inputs)
+    except ChangesError:
+        raise
+    except Exception:
+        if request["loader"] not in OF_SAVED_MODEL:
+            raise
+    loaded = load_session(tf, request, Warned([]))
+    return frozen_session(tf, entry_of_session(tf, request, loaded).session)
 
 
 def frozen_function(tf, entry, inputs):
@@ -76,7 +95,7 @@ def refuse_changes(graph_def):
     """Refuse a graph that changes variables: they would have to be constants."""
     for node in every_node(graph_def):
         if re.search(CHANGES, node.op):
-            raise NotFrozenError("%s %s" % (node.op, REMEMBERED))
+            raise ChangesError("%s %s" % (node.op, REMEMBERED))
 
 
 def every_node(graph_def):
@@ -175,6 +194,9 @@ def inlined(tf, graph_def, kept):
     """Return a graph with the functions it calls, loops and branches in their place."""
     from tensorflow.python.grappler import tf_optimizer
 
+    for function in graph_def.library.function:
+        if "api_implements" in function.attr:  # one of several ways to do it, which stays a call
+            del function.attr["api_implements"]
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(graph_def, name="")
         meta_graph = tf.compat.v1.train.export_meta_graph(graph_def=graph_def, graph=graph)
@@ -183,4 +205,5 @@ def inlined(tf, graph_def, kept):
     options = config.graph_options.rewrite_options
     options.min_graph_nodes = -1
     options.optimizers.append("function")
+    options.function_optimization = options.AGGRESSIVE
     return tf_optimizer.OptimizeGraph(config, meta_graph)

@@ -4,25 +4,33 @@ import re
 
 from probing.widening import EXACT, NORMALISATIONS, is_narrow, tensor_name, types_of, wider
 
+RANDOM = (
+    r"^(Random|Multinomial|TruncatedNormal|ParameterizedTruncatedNormal|Stateful(Uniform|Standard)"
+    r"|Stateless(Random|Multinomial|Truncated|Parameterized)|Rng|NonDeterministicInts"
+    r"|SampleDistorted)|CandidateSampler$"
+)
+IS_RANDOM = "is random: a random model has no true outputs"
+
+REMEMBERED = "changes what the model remembers"
+CHANGES = r"^Assign|^ResourceApply|^Apply[A-Z]|^Scatter(Update|Add|Sub)$|^ResourceScatter"
+
 NAMED = (
-    (
-        r"Random|Multinomial|TruncatedNormal|^Stateful(Uniform|StandardNormal)|CandidateSampler"
-        r"|SampleDistorted|^Rng|NonDeterministicInts",
-        "is random: a random model has no true outputs",
-    ),
+    (r"^Stateless(Random|Multinomial|Truncated|Parameterized)", IS_RANDOM),
     (r"[Qq]uanti[sz]|FakeQuant", "works on quantised numbers"),
     (r"^Decode(AndCrop)?(Jpeg|Image)", "decodes an image, which each library does a little other"),
     (r"^(Eager)?PyFunc", "runs Python code"),
     (r"^(Xla|_Xla|TPU|_TPU|TRT|CollectiveReduce)", "is compiled or computed apart"),
     (r"^_", "was put there by an optimiser"),
-    (r"^Assign|^ResourceApply|^Apply[A-Z]|^Scatter(Update|Add|Sub)$|^ResourceScatter",
-     "changes what the model remembers"),
+    (CHANGES, REMEMBERED),
     (r"^(VariableV?2?|VarHandleOp|AutoReloadVariable)$", "is a variable without a value"),
-    (r"^(Iterator|OneShotIterator|.*Dataset|Queue|.*Queue(V2)?|.*Reader(V2)?)$",
-     "reads its inputs by itself"),
+    (
+        r"^(OneShot)?Iterator|Dataset(V\d)?$|Queue(V2)?$|Reader(V2)?$|^Queue",
+        "reads its inputs by itself",
+    ),
     (r"^Bitcast$", "takes numbers for their bits"),
-)  # fmt: skip
-"""(operations, what is said of them)."""
+)
+"""(operations, what is said of them). Random operations that never give the same twice are not
+among them: whether the outputs depend on them is seen when they are run."""
 
 NO_KERNEL = "has no float64 kernel on the CPU"
 FIXED = "computes in float32 whatever it is given"
@@ -108,6 +116,14 @@ def why_not_arithmetic(node, taken):
     if any("%s:%d" % (node.name, index) in taken for index in range(3, 6)):
         return RESERVED
     return None
+
+
+def random_operation(graph_def):
+    """Return the first random operation of a graph; None where it has none."""
+    nodes = list(graph_def.node)
+    for function in graph_def.library.function:
+        nodes += function.node_def
+    return next((node.op for node in nodes if re.search(RANDOM, node.op)), None)
 
 
 def taken_from(graph_def):
