@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from harness.errors import ResultsError
 from harness.explain.explain import explain_all
+from harness.judge.arbiter import arbitrate
 from harness.judge.compare import compare
 from harness.judge.judge import judge
 from harness.judge.matching import matched
@@ -108,6 +109,13 @@ def judged_table(folder: SweepFolder, record: SweepRecord, reference: str | None
         reference=elected,
         recommendation=recommend(plan.cells, judgements, elected),
         dropped=frozenset(record.dropped),
+        arbiter=arbitrate(
+            plan.cells,
+            seen,
+            elected,
+            saved.float64,
+            expected=lambda: _read(read_tensors, folder.expected),
+        ),
     )
 
 

@@ -69,12 +69,12 @@ def arbitrate(
     reference: Reference,
     float64: Float64,
     *,
-    expected: Mapping[str, Tensor] | None = None,
+    expected: Callable[[], Mapping[str, Tensor] | None] = lambda: None,
     block: int = BLOCK,
 ) -> Arbiter | None:
     """Return how far every cell's outputs are from a float64 run; None where no cell has one.
 
-    `expected` are the outputs in expected.npz, where the model has that. The truth is the
+    `expected` gives the outputs in expected.npz, where the model has that. The truth is the
     reference's own float64 run, or else the first in the plan's order; those of other cells must be
     within `AGREEMENT` of it, else nothing is told. Cells that did not complete, are mislabelled or
     were fed other inputs have no part.
@@ -94,8 +94,9 @@ def arbitrate(
         _distance(observation.cell, _outputs(seen.outputs, observation, truth), truth)
         for observation in sound
     ]
-    if expected is not None:
-        distances.append(_distance(None, expected, truth))
+    recorded = expected()
+    if recorded is not None:
+        distances.append(_distance(None, recorded, truth))
     return Arbiter(
         cell=truth.observation.cell,
         why="; ".join((_why(names, reference, apart), *unreadable)),

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeGuard
 
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -60,7 +59,9 @@ def errors(actual: NumericTensor, truth: NumericTensor, *, block: int = BLOCK) -
             largest, squares = _added(largest, squares, peak, apart)
         elements += apart.size
     rms = largest * math.sqrt(squares / elements) if elements else 0.0
-    return Errors(min(largest, sys.float_info.max), min(rms, sys.float_info.max), elements, nonfinite)
+    return Errors(
+        min(largest, sys.float_info.max), min(rms, sys.float_info.max), elements, nonfinite
+    )
 
 
 def _added(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
 from harness.report.apart import Line, loader_lines, training_lines
+from harness.report.arbiter import arbiter_lines, arbiter_title
 from harness.report.columns import VERDICT, details, essentials, shared_values
 from harness.report.findings import Finding, findings, notes, remarks
 from harness.report.head import head
@@ -41,6 +42,7 @@ def render_terminal(table: Table, *, width: int, color: bool, folder: str) -> st
         _cells(table, width, color=color),
         _lines("Further loaders (each verdict above is of the first):", loader_lines, table, width),
         _lines("Training state (no part of the verdicts):", training_lines, table, width),
+        _list(arbiter_title(table), arbiter_lines(table), width),
         remark_block(
             "Excluded by the matrix:", ((row.id, row.reason) for row in table.excluded), width
         ),

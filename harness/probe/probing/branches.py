@@ -4,7 +4,7 @@ TensorFlow 1 has training and inference in one graph: a placeholder with the def
 What belongs to training must not count against the model.
 """
 
-from probing.widening import tensor_name
+from probing.widening import BOOL, tensor_name
 
 SAME = ("Identity", "PlaceholderWithDefault")
 """Operations that give what they take, where nothing else is fed."""
@@ -85,7 +85,7 @@ def predicate(nodes, name):
     node = nodes.get(name.split(":")[0])
     while node is not None and node.op in SAME:
         node = nodes.get(node.input[0].split(":")[0])
-    if node is None or node.op != "Const" or node.attr["dtype"].type != 10:
+    if node is None or node.op != "Const" or node.attr["dtype"].type != BOOL:
         return None
     tensor = node.attr["value"].tensor
     if tensor.tensor_shape.dim:

@@ -44,16 +44,16 @@ def in_float64(tf, request, entry, inputs, facts):
     try:
         frozen = frozen_graph(tf, request, entry, inputs)
     except NotFrozenError as error:
-        raise NoFloat64Error(str(error))
+        raise NoFloat64Error(str(error)) from error
     except Exception as error:
-        raise NoFloat64Error("its graph cannot be frozen: " + first_line(error))
+        raise NoFloat64Error("its graph cannot be frozen: " + first_line(error)) from error
     graph_def, moved = in_wide_types(frozen)
     try:
         found = computed(tf, request, frozen._replace(graph_def=graph_def), moved, inputs)
     except NoFloat64Error:
         raise
     except Exception as error:
-        raise NoFloat64Error("the graph cannot be run in float64: " + first_line(error))
+        raise NoFloat64Error("the graph cannot be run in float64: " + first_line(error)) from error
     return as_told(found, facts)
 
 
@@ -143,9 +143,7 @@ def as_told(found, facts):
     have = {name: (name, one.dtype, list(one.array.shape)) for name, one in found.items()}
     for one in told:
         if have.get(one[0]) != one:
-            raise NoFloat64Error(
-                "it gives other outputs: %r, and not %r" % (have.get(one[0]), one)
-            )
+            raise NoFloat64Error("it gives other outputs: %r, and not %r" % (have.get(one[0]), one))
     if len(have) != len(told):
         raise NoFloat64Error("it gives more outputs: %s" % ", ".join(sorted(have)))
     return [Tensor(*found[name]) for name, _, _ in told]

@@ -5,10 +5,11 @@ Everything here works on the messages alone: TensorFlow is neither imported nor 
 
 import collections
 
-DOUBLE = 2
-WIDER = {1: DOUBLE, 14: DOUBLE, 19: DOUBLE, 8: 18}
-"""What takes the place of a type, by number (`types.proto`): float32, bfloat16 and float16 become
-float64, complex64 becomes complex128. Each holds every number of what it replaces."""
+FLOAT, DOUBLE, INT32, COMPLEX64, BOOL, BFLOAT16, COMPLEX128, HALF = 1, 2, 3, 8, 10, 14, 18, 19
+"""Numbers of types (`types.proto`)."""
+
+WIDER = {FLOAT: DOUBLE, BFLOAT16: DOUBLE, HALF: DOUBLE, COMPLEX64: COMPLEX128}
+"""What takes the place of a type; it holds every number of what it replaces."""
 
 REFERENCE = 100
 """A reference type of TensorFlow 1 has so much more than its value's."""
@@ -137,20 +138,20 @@ def widen_tensor(tensor):
     if not is_narrow(tensor.dtype):
         return
     number, tensor.dtype = tensor.dtype, wider(tensor.dtype)
-    wide = np.dtype("<c16" if number == 8 else "<f8")
+    wide = np.dtype("<c16" if number == COMPLEX64 else "<f8")
     if tensor.tensor_content:
-        stored = {1: "<f4", 8: "<c8", 14: "<u2", 19: "<f2"}[number]
+        stored = {FLOAT: "<f4", COMPLEX64: "<c8", BFLOAT16: "<u2", HALF: "<f2"}[number]
         array = np.frombuffer(tensor.tensor_content, stored)
         tensor.tensor_content = from_bits(number, array).astype(wide).tobytes()
-    elif number == 1:
+    elif number == FLOAT:
         tensor.double_val.extend(tensor.float_val)
         del tensor.float_val[:]
-    elif number == 8:
+    elif number == COMPLEX64:
         tensor.dcomplex_val.extend(tensor.scomplex_val)
         del tensor.scomplex_val[:]
     else:
         bits = np.array(list(tensor.half_val), np.uint16)
-        array = from_bits(number, bits if number == 14 else bits.view(np.float16))
+        array = from_bits(number, bits if number == BFLOAT16 else bits.view(np.float16))
         tensor.double_val.extend(array.astype(np.float64).tolist())
         del tensor.half_val[:]
 
@@ -159,7 +160,7 @@ def from_bits(number, array):
     """Return an array as a type that NumPy has: bfloat16 is the upper half of a float32."""
     import numpy as np
 
-    if number != 14:
+    if number != BFLOAT16:
         return array
     return (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
 
@@ -218,7 +219,7 @@ def arithmetic(node, new):
     made = Made(new, node.name + "/float64")
     moved = {"%s:1" % node.name: mean, "%s:2" % node.name: variance}
     if layout.startswith(b"NC"):
-        shape = made.constant("shape", 3, [-1] + [1] * (len(layout) - 2))
+        shape = made.constant("shape", INT32, [-1] + [1] * (len(layout) - 2))
         scale, offset, mean, variance = [
             made.reshaped(name, tensor, shape)
             for name, tensor in zip(
@@ -270,5 +271,5 @@ class Made:
     def reshaped(self, name, tensor, shape):
         """Make a tensor of another shape and return its name."""
         made = self.node("Reshape", name + "_by_channel", tensor, shape)
-        self.nodes[-1].attr["Tshape"].type = 3
+        self.nodes[-1].attr["Tshape"].type = INT32
         return made

@@ -193,8 +193,12 @@ def test_a_subclassed_model_tells_the_structure_it_takes() -> None:
     assert saved_structure(SimpleNamespace()) is None
 
 
-EAGER = SimpleNamespace(executing_eagerly=lambda: True, convert_to_tensor=lambda array: (array,))
-GRAPH = SimpleNamespace(executing_eagerly=lambda: False)
+def tensorflow(*, eager: bool) -> SimpleNamespace:
+    v1 = SimpleNamespace(executing_eagerly_outside_functions=lambda: eager)
+    return SimpleNamespace(compat=SimpleNamespace(v1=v1), convert_to_tensor=lambda array: (array,))
+
+
+EAGER, GRAPH = tensorflow(eager=True), tensorflow(eager=False)
 
 
 def test_a_batch_has_the_structure_that_the_model_takes() -> None:
