@@ -58,7 +58,7 @@ def errors(actual: NumericTensor, truth: NumericTensor, *, block: int = BLOCK) -
             # Scaled by the largest, so that no square is beyond float64's range.
             largest, squares = _added(largest, squares, peak, apart)
         elements += apart.size
-    rms = largest * math.sqrt(squares / elements) if elements else 0.0
+    rms = largest * math.sqrt(squares / elements) if squares else largest
     return Errors(
         min(largest, sys.float_info.max), min(rms, sys.float_info.max), elements, nonfinite
     )
