@@ -53,7 +53,7 @@ def errors(actual: NumericTensor, truth: NumericTensor, *, block: int = BLOCK) -
         alike = both | (a == b) | (np.isnan(a) & np.isnan(b))
         nonfinite += alike.size - int(np.count_nonzero(alike))
         with np.errstate(over="ignore"):
-            apart = (a - b)[both]
+            apart = a[both] - b[both]
             peak = float(np.abs(apart).max(initial=0.0))
             # Scaled by the largest, so that no square is beyond float64's range.
             largest, squares = _added(largest, squares, peak, apart)

@@ -17,7 +17,10 @@ CHANGES = r"^Assign|^ResourceApply|^Apply[A-Z]|^Scatter(Update|Add|Sub)$|^Resour
 NAMED = (
     (r"^Stateless(Random|Multinomial|Truncated|Parameterized)", IS_RANDOM),
     (r"[Qq]uanti[sz]|FakeQuant", "works on quantised numbers"),
-    (r"^Decode(AndCrop)?(Jpeg|Image)", "decodes an image, which each library does a little differently"),
+    (
+        r"^Decode(AndCrop)?(Jpeg|Image)",
+        "decodes an image, which each library does a little differently",
+    ),
     (r"^(Eager)?PyFunc", "runs Python code"),
     (r"^(Xla|_Xla|TPU|_TPU|TRT|CollectiveReduce)", "is compiled or computed apart"),
     (r"^_", "was put there by an optimiser"),

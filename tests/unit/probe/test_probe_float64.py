@@ -377,7 +377,11 @@ def branching(default: bool, **values: Any) -> Any:
 def test_the_branch_that_is_never_taken_goes() -> None:
     graph = branching(False)
     found = {one.name: one for one in without_dead_branches(graph).node}
-    assert sorted(set(x.name for x in graph.node) - set(found)) == ["random", "switch_t", "trained"]
+    assert sorted({one.name for one in graph.node} - set(found)) == [
+        "random",
+        "switch_t",
+        "trained",
+    ]
     assert (found["switch"].op, list(found["switch"].input)) == ("IdentityN", ["x", "x"])
     assert (found["merge"].op, list(found["merge"].input)) == ("Identity", ["switch"])
     assert found["merge"].attr["T"].type == FLOAT
@@ -434,7 +438,7 @@ def test_the_outputs_are_those_that_were_told() -> None:
         ("y", Tensor("y", "float32", np.zeros((1, 2), np.float32))),
         ("z", Tensor("z", "float64", np.zeros(1))),
     ):
-        with pytest.raises(NoFloat64Error, match="gives (more|other) outputs"):
+        with pytest.raises(NoFloat64Error, match=r"gives (more|other) outputs"):
             as_told({**found, name: other}, FACTS)
     with pytest.raises(NoFloat64Error, match="gives other outputs: None"):
         as_told({"y": found["y"]}, FACTS)
