@@ -151,5 +151,6 @@ def as_told(found, facts):
 
 def first_line(error):
     """Return the beginning of what an error says."""
-    text = problem_of(error).strip()
-    return text.splitlines()[0][:300] if text else type(error).__name__
+    lines = [line.strip() for line in problem_of(error).splitlines()]
+    told = [line for line in lines if line and not line.endswith("Graph execution error:")]
+    return (told or lines or [type(error).__name__])[0][:300]

@@ -44,13 +44,22 @@ def frozen_graph(tf, request, entry, inputs):
         raise NotFrozenError("the model does not say which tensors it takes and returns")
     try:
         return frozen_function(tf, entry, inputs)
-    except ChangesError:
-        raise
-    except Exception:
-        if request["loader"] not in OF_SAVED_MODEL:
+    except Exception as error:
+        found = frozen_files(tf, request) if not isinstance(error, ChangesError) else None
+        if found is None:
             raise
-    loaded = load_session(tf, request, Warned([]))
-    return frozen_session(tf, entry_of_session(tf, request, loaded).session)
+        return found
+
+
+def frozen_files(tf, request):
+    """Return the graph in a SavedModel's files, read in a session; None where that is not to be."""
+    if request["loader"] not in OF_SAVED_MODEL:
+        return None
+    try:
+        loaded = load_session(tf, request, Warned([]))
+        return frozen_session(tf, entry_of_session(tf, request, loaded).session)
+    except Exception:
+        return None  # what went wrong before says more
 
 
 def frozen_function(tf, entry, inputs):
@@ -147,7 +156,7 @@ def frozen_session(tf, inside):
     feeds = {name: tensor.name for name, tensor in inside.feeds.items()}
     cut(graph_def, inside.feeds.values())
     wanted = [tensor.op.name for tensor in fetches.values()]
-    initializers = initializers_of(tf, graph_def, wanted)
+    initializers = initializers_of(tf, graph_def, wanted, inside.initializer)
     graph_def = tf.compat.v1.graph_util.extract_sub_graph(graph_def, wanted + initializers)
     fed = {name.split(":")[0] for name in feeds.values()}
     fed &= {node.name for node in graph_def.node}
@@ -179,15 +188,20 @@ def cut(graph_def, tensors):
             node.attr["shape"].shape.unknown_rank = True
 
 
-def initializers_of(tf, graph_def, wanted):
-    """Return the names of the operations that fill the tables that are used."""
+def initializers_of(tf, graph_def, wanted, named):
+    """Return the names of the operations that fill the tables that are used.
+
+    `named` does so in a graph of TensorFlow 2, within functions; None where there is none.
+    """
     used = tf.compat.v1.graph_util.extract_sub_graph(graph_def, wanted)
     there = {node.name for node in used.node}
-    return [
+    found = [
         node.name
         for node in graph_def.node
         if node.op in TABLE_INITIALIZERS and node.input[0].split(":")[0] in there
     ]
+    looked_up = any(node.op.startswith("LookupTable") for node in every_node(used))
+    return found + [named] if looked_up and named is not None else found
 
 
 def inlined(tf, graph_def, kept):

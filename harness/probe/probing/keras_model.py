@@ -154,7 +154,8 @@ def computed(tf, model, batch):
 
 def computes_eagerly(tf):
     """Tell whether a model is called, or traced to be called, and not computed in a session."""
-    return tf.compat.v1.executing_eagerly_outside_functions()
+    with tf.init_scope():  # out of the function that is being traced, if any
+        return tf.executing_eagerly()
 
 
 def named_outputs(found, form):

@@ -2,7 +2,7 @@
 
 import re
 
-from probing.widening import EXACT, NORMALISATIONS, is_narrow, tensor_name, types_of, wider
+from probing.widening import EXACT, FLOWS, NORMALISATIONS, is_narrow, tensor_name, types_of, wider
 
 RANDOM = (
     r"^(Random|Multinomial|TruncatedNormal|ParameterizedTruncatedNormal|Stateful(Uniform|Standard)"
@@ -81,7 +81,8 @@ def why_not(node, op_of, has_kernel):
     op = op_of(node.op)
     if op is None:
         return None  # a function of the library, which is looked at by itself
-    if any(is_narrow(argument.type) for argument in list(op.input_arg) + list(op.output_arg)):
+    arguments = list(op.input_arg) + list(op.output_arg)
+    if node.op not in FLOWS and any(is_narrow(argument.type) for argument in arguments):
         return FIXED
     types = {key: value.type for key, value in node.attr.items() if value.type}
     if not any(is_narrow(number) for number in types.values()):
@@ -102,7 +103,7 @@ def changed_as_a_whole(node, op_of):
     """Tell whether a node is rewired, which is done in the graph itself only."""
     if node.op in NORMALISATIONS:
         return True
-    if node.op not in EXACT:
+    if node.op not in EXACT and node.op not in FLOWS:
         return False
     op = op_of(node.op)
     return any(

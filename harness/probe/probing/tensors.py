@@ -20,8 +20,11 @@ Entry = collections.namedtuple("Entry", "signature inputs call lenient training 
 
 Entry.__new__.__defaults__ = (None, None)
 
-InSession = collections.namedtuple("InSession", "session feeds fetches")
-"""A session, {name of an input: tensor of its graph}, {name of an output: tensor of any kind}."""
+InSession = collections.namedtuple("InSession", "session feeds fetches initializer")
+"""A session, {name of an input: tensor of its graph}, {name of an output: tensor of any kind}, and
+the name of the operation that fills its tables, None where nothing names one."""
+
+InSession.__new__.__defaults__ = (None,)
 
 
 def fed(tf, tensor):

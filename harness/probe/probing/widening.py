@@ -42,6 +42,21 @@ EXACT = {
 """Operations that look values up or read them, and compute nothing: they stay as they are, and
 what they give is widened, which is exact."""
 
+FLOWS = {
+    "TensorArrayCloseV3",
+    "TensorArrayConcatV3",
+    "TensorArrayGatherV3",
+    "TensorArrayGradV3",
+    "TensorArrayReadV3",
+    "TensorArrayScatterV3",
+    "TensorArraySizeV3",
+    "TensorArraySplitV3",
+    "TensorArrayV3",
+    "TensorArrayWriteV3",
+}
+"""Operations of TensorFlow 1's loops that pass a float32 on whose value nobody reads: it tells what
+comes after what. It stays one."""
+
 Wiring = collections.namedtuple("Wiring", "nodes moved")
 """`nodes`: those added; `moved`: {name of a tensor: the tensor that takes its place}."""
 
@@ -66,9 +81,11 @@ def widen(graph_def, op_of):
     """
     moved, added = {}, []
     for node in graph_def.node:
+        if node.op in FLOWS:
+            widen_attributes(node.attr)
         if node.op in NORMALISATIONS:
             wiring = arithmetic(node, type(node))
-        elif node.op in EXACT:
+        elif node.op in EXACT or node.op in FLOWS:
             wiring = with_casts(node, op_of(node.op), type(node))
         else:
             widen_attributes(node.attr)

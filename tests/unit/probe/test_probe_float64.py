@@ -39,6 +39,8 @@ OPS = {
         op("Bitcast", "T", "type"),
         op("FusedBatchNormV3", "T U U U U", "T U U U U U"),
         op("Custom"),
+        op("TensorArrayReadV3", f"20 {INT32} {FLOAT}", "dtype"),
+        op("TensorArrayWriteV3", f"20 {INT32} T {FLOAT}", f"{FLOAT}"),
     )
 }
 
@@ -186,6 +188,24 @@ def test_what_reads_values_stays_and_what_it_gives_is_widened() -> None:
     ]
     assert taken_instead(moved, "parsed:1") == "parsed/wide_1"
     assert taken_instead(moved, "y") == "y"
+
+
+def test_what_orders_a_loop_stays_a_float32() -> None:
+    graph = GraphDef()
+    node(graph, "array", "Placeholder", dtype=20)
+    node(graph, "x", "Placeholder", dtype=FLOAT)
+    node(graph, "flow", "Placeholder", dtype=FLOAT)
+    node(graph, "write", "TensorArrayWriteV3", "array", "i", "x", "flow", T=FLOAT)
+    node(graph, "next", "Identity", "write", T=FLOAT)
+    node(graph, "read", "TensorArrayReadV3", "array", "i", "next", dtype=FLOAT)
+    assert why(graph) is None
+    assert widen(graph, OPS.get) == {"write:0": "write/wide_0"}
+    by_name = {one.name: one for one in graph.node}
+    assert list(by_name["write"].input) == ["array", "i", "x", "write/narrow_3"]
+    assert by_name["write"].attr["T"].type == by_name["read"].attr["dtype"].type == DOUBLE
+    assert list(by_name["next"].input) == ["write/wide_0"]
+    assert list(by_name["read"].input) == ["array", "i", "read/narrow_2"]
+    assert list(by_name["read/narrow_2"].input) == ["next"]
 
 
 def normalisation(graph: Any, *, training: bool | None = False, layout: bytes = b"NHWC") -> Any:

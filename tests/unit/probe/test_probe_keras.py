@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -194,8 +195,11 @@ def test_a_subclassed_model_tells_the_structure_it_takes() -> None:
 
 
 def tensorflow(*, eager: bool) -> SimpleNamespace:
-    v1 = SimpleNamespace(executing_eagerly_outside_functions=lambda: eager)
-    return SimpleNamespace(compat=SimpleNamespace(v1=v1), convert_to_tensor=lambda array: (array,))
+    return SimpleNamespace(
+        init_scope=nullcontext,
+        executing_eagerly=lambda: eager,
+        convert_to_tensor=lambda array: (array,),
+    )
 
 
 EAGER, GRAPH = tensorflow(eager=True), tensorflow(eager=False)
