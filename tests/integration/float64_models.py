@@ -7,6 +7,7 @@ Writes DIR/weights.npz (weights and inputs, by `model/name`), DIR/found.npz (`ca
 import json
 import os
 import sys
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 sys.path.insert(0, sys.argv[1])
@@ -19,6 +20,7 @@ from probing.inputs import prepare
 from probing.loaders import LOADERS
 from probing.report import Report
 from probing.requests import asked
+from tensorflow.python.framework import convert_to_constants
 
 VERSION = tuple(int(part) for part in tf.__version__.split(".")[:2])
 EAGER = tf.executing_eagerly()
@@ -29,7 +31,7 @@ WEIGHTS, FOUND, PROBLEMS = {}, {}, {}
 
 
 def path(*names):
-    return os.path.join(FOLDER, *names)
+    return str(Path(FOLDER, *names))
 
 
 def mlp():
@@ -55,7 +57,7 @@ def cnn():
 
 
 def lstm():
-    layers = [LAYERS.LSTM(6, input_shape=(9, 5)), LAYERS.Dense(3)]
+    layers = [LAYERS.LSTM(6, recurrent_activation="sigmoid", input_shape=(9, 5)), LAYERS.Dense(3)]
     return tf.keras.Sequential(layers), (4, 9, 5)
 
 
@@ -65,14 +67,14 @@ def made(name, make):
     values = [
         STATE.standard_normal(one.shape).astype(np.float32) / 2 for one in model.get_weights()
     ]
-    for one, variable in zip(values, model.weights):
+    for index, variable in enumerate(model.weights):
         if "variance" in variable.name:
-            np.abs(one, out=one)
+            values[index] = np.abs(values[index])
     model.set_weights(values)
     for index, one in enumerate(values):
-        WEIGHTS["%s/%d" % (name, index)] = one
-    WEIGHTS["%s/x" % name] = STATE.standard_normal(shape).astype(np.float32)
-    np.savez(path(name + ".npz"), x=WEIGHTS["%s/x" % name])
+        WEIGHTS[f"{name}/{index}"] = one
+    WEIGHTS[f"{name}/x"] = STATE.standard_normal(shape).astype(np.float32)
+    np.savez(path(name + ".npz"), x=WEIGHTS[f"{name}/x"])
     return model, shape
 
 
@@ -81,7 +83,7 @@ def by_key(function):
 
 
 def signature(function, *shape, dtype=tf.float32):
-    spec = tf.TensorSpec((None,) + shape[1:], dtype, name="x")
+    spec = tf.TensorSpec((None, *shape[1:]), dtype, name="x")
     return tf.function(function, input_signature=[spec])
 
 
@@ -93,11 +95,10 @@ def saved(name, holder, function, *shape, dtype=tf.float32):
 
 
 def frozen(name, function, *shape):
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    graph = convert_variables_to_constants_v2(signature(function, *shape).get_concrete_function())
-    with open(path(name), "wb") as stream:
-        stream.write(graph.graph.as_graph_def().SerializeToString())
+    graph = convert_to_constants.convert_variables_to_constants_v2(
+        signature(function, *shape).get_concrete_function()
+    )
+    Path(path(name)).write_bytes(graph.graph.as_graph_def().SerializeToString())
     return {"feeds": {"x": graph.inputs[0].name}, "fetches": {"y": graph.outputs[0].name}}
 
 
@@ -106,7 +107,7 @@ def run(case, loader, model, inputs=None, **more):
     given = dict(more, schema=1, loader=loader, model=path(model), intra_op_threads=1)
     given.update(inter_op_threads=1, inputs=None if inputs is None else path(inputs + ".npz"))
     request = asked(given).request
-    os.makedirs(path("runs", case))
+    Path(path("runs", case)).mkdir(parents=True)
     report = Report(path("runs", case))
     set_seeds(tf, request)
     load, find_entry = LOADERS[loader]
@@ -184,7 +185,7 @@ def function_cases():
         "random": lambda x: x + tf.random.uniform(tf.shape(x)),
         "counting": lambda x: x + holder.steps.assign_add(1.0),
         "resize": lambda x: tf.image.resize(x[:, :, None, None], (9, 1))[:, :, 0, 0],
-        "fake-quant": lambda x: tf.quantization.fake_quant_with_min_max_args(x),
+        "fake-quant": tf.quantization.fake_quant_with_min_max_args,
         "python": lambda x: tf.reshape(tf.numpy_function(np.sin, [x], tf.float32), tf.shape(x)),
         "lrn": lambda x: tf.nn.lrn(x[:, :, None, None])[:, :, 0, 0] + unit[0],
     }
@@ -195,9 +196,9 @@ def function_cases():
         run(name, "saved_model.load", name, "functions")
         if name in ("branch", "loop", "table"):
             run(name + "-session", "session", name, "functions")
-    with open(path("lite.tflite"), "wb") as stream:
-        make = signature(lambda x: tf.exp(x), 4, 5).get_concrete_function()
-        stream.write(tf.lite.TFLiteConverter.from_concrete_functions([make]).convert())
+    make = signature(tf.abs, 4, 5).get_concrete_function()
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([make])
+    Path(path("lite.tflite")).write_bytes(converter.convert())
     run("lite", "lite.Interpreter", "lite.tflite", None)
 
 
@@ -206,5 +207,4 @@ if EAGER:
     function_cases()
 np.savez(path("weights.npz"), **WEIGHTS)
 np.savez(path("found.npz"), **FOUND)
-with open(path("found.json"), "w") as stream:
-    json.dump(PROBLEMS, stream)
+Path(path("found.json")).write_text(json.dumps(PROBLEMS))
