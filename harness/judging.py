@@ -14,6 +14,7 @@ from typing import TypeVar
 from harness.errors import ResultsError
 from harness.explain.explain import explain_all
 from harness.judge.agreement import Agreement, agreement, named
+from harness.judge.arbiter import arbitrate
 from harness.judge.borders import borders
 from harness.judge.compare import compare
 from harness.judge.judge import judge
@@ -137,6 +138,13 @@ def judged_table(folder: SweepFolder, record: SweepRecord, reference: str | None
         classes=classes,
         borders=borders(plan.cells, classes, {each.cell: each.verdict for each in judgements}),
         dropped=frozenset(record.dropped),
+        arbiter=arbitrate(
+            plan.cells,
+            seen,
+            elected,
+            saved.float64,
+            expected=lambda: _read(read_tensors, folder.expected),
+        ),
     )
 
 

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from harness.cell import Value
 
 __all__ = [
+    "FLOAT64",
     "NOISE_LEVELS",
     "SCHEMA",
     "Actual",
@@ -39,6 +40,9 @@ __all__ = [
 
 SCHEMA: Literal[1] = 1
 """Version of every JSON file the harness writes."""
+
+FLOAT64 = "float64"
+"""Name of the variation in which the same graph computes in float64: no noise, but an arbiter."""
 
 NoiseLevel = Literal["off", "quick", "full"]
 """How much is done in each environment to measure its noise floor: the inference is repeated; it is
@@ -220,7 +224,8 @@ class Variation(_Report):
     same: bool | None = None
     """Whether it gave the bits of `outputs`; None where it was not done, or failed."""
     kept: bool = False
-    """Whether what it gave is in a file, with the names, types, shapes and order of `outputs`."""
+    """Whether what it gave is in a file, with the names, types, shapes and order of `outputs` (of
+    `float64` in the widest types)."""
     problem: _Text | None = None
     """Why it was not done, or why it cannot be compared."""
     seconds: _Duration | None = None

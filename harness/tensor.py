@@ -27,12 +27,19 @@ __all__ = [
     "decode_outputs",
     "each_input",
     "each_output",
+    "float64_facts",
     "from_arrays",
 ]
 
 _INTEGERS = ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64")
 _FLOATS = ("float16", "float32", "float64", "complex64", "complex128")
 _NATIVE = frozenset(("bool", *_INTEGERS, *_FLOATS))
+_WIDE = {
+    "float32": "float64",
+    "bfloat16": "float64",
+    "float16": "float64",
+    "complex64": "complex128",
+}
 _BYTE_SIZED = ("float8_", "float4_", "int4", "uint4", "int2", "uint2", "qint8", "quint8")
 
 
@@ -99,6 +106,16 @@ def each_output(
             raise ValueError(f"output {_quoted(fact.name)} is described twice")
         seen.add(fact.name)
         yield fact.name, _decode(f"output_{index}", fact, arrays)
+
+
+def float64_facts(facts: Sequence[TensorFacts]) -> tuple[TensorFacts, ...]:
+    """Return what a float64 run gives of the outputs that a report describes.
+
+    The same names, order and shapes; what is a narrower floating-point type is float64.
+    """
+    return tuple(
+        fact.model_copy(update={"dtype": _WIDE.get(fact.dtype, fact.dtype)}) for fact in facts
+    )
 
 
 def decode_inputs(

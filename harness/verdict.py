@@ -12,6 +12,7 @@ from harness.observation import Stage
 
 __all__ = [
     "AgreementClass",
+    "Arbiter",
     "Border",
     "Decided",
     "DecisionKind",
@@ -21,12 +22,14 @@ __all__ = [
     "LoaderJudgement",
     "NoiseFloor",
     "OutputDivergence",
+    "OutputTruth",
     "Ranks",
     "Reason",
     "Reference",
     "Scores",
     "TrainingJudgement",
     "TrainingState",
+    "TruthDistance",
     "Verdict",
     "WorstElement",
 ]
@@ -267,6 +270,53 @@ class Border(Value):
     """What the other axes are where it was found, in words; empty where it was found everywhere."""
     text: str
     """All of it in words, without the axis: `from 2.8.4 to 2.10.1`."""
+
+
+class OutputTruth(Value):
+    """Distance of one output from what a float64 run of the same graph gives."""
+
+    max_abs: float
+    """Largest absolute error, in units of the output."""
+    rms: float
+    """Root of the mean squared error, in units of the output."""
+    max_ulp: float | None
+    """`max_abs` in units in the last place of a float32 as large as the output's largest number;
+    None where the output is 0 everywhere."""
+    rms_ulp: float | None
+    """`rms` in the same units."""
+
+
+class TruthDistance(Value):
+    """Distance of a cell's outputs, or of those in expected.npz, from a float64 run."""
+
+    cell: str | None
+    """None: `expected.npz`."""
+    max_ulp: float | None = None
+    """The largest `max_ulp` of any output; None where the distance cannot be told."""
+    rms_ulp: float | None = None
+    """Root of the mean squared error over all elements of all outputs, each in ULPs of its own
+    output's scale; None where the distance cannot be told."""
+    factor: float | None = None
+    """How many times as far as the reference this is, below 1 where it is closer; None where the
+    difference means nothing (see `harness.judge.arbiter`)."""
+    outputs: dict[str, OutputTruth] = Field(default_factory=dict)
+    problem: str = ""
+    """Why the distance cannot be told; empty where it can."""
+
+
+class Arbiter(Value):
+    """A float64 run of the same graph, which tells who is closer to the truth."""
+
+    cell: str | None
+    """Whose float64 run the distances are from; None where it cannot be told who is closer."""
+    why: str
+    """Why that one, and how far others agree with it; or why nothing can be told."""
+    runs: tuple[str, ...] = ()
+    """Cells whose float64 runs were compared with each other."""
+    agreement: float | None = None
+    """The farthest any two of them are known to be apart, as a share of the output's largest
+    number; None where there is one only."""
+    distances: tuple[TruthDistance, ...] = ()
 
 
 class Scores(Value):

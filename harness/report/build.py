@@ -22,6 +22,7 @@ from harness.report.table import (
 )
 from harness.verdict import (
     AgreementClass,
+    Arbiter,
     Border,
     Judgement,
     LoaderJudgement,
@@ -46,6 +47,7 @@ def build_table(
     classes: tuple[AgreementClass, ...] = (),
     borders: tuple[Border, ...] = (),
     dropped: Collection[str] = (),
+    arbiter: Arbiter | None = None,
 ) -> Table:
     """Return the table of a sweep: one row for each cell of the plan, in the plan's order.
 
@@ -54,9 +56,13 @@ def build_table(
     """
     judged = {judgement.cell: judgement for judgement in judgements}
     letters = {name: one.name for one in classes for name in one.members}
+    truth = {} if arbiter is None else {one.cell: one.rms_ulp for one in arbiter.distances}
     rows = tuple(
         _marked(_row(planned, judged[planned.cell.id], seen), dropped).model_copy(
-            update={"agreement": letters.get(planned.cell.id)}
+            update={
+                "agreement": letters.get(planned.cell.id),
+                "truth_distance": truth.get(planned.cell.id),
+            }
         )
         for planned in plan.cells
     )
@@ -80,6 +86,7 @@ def build_table(
         index=plan.index,
         excluded=tuple(ExcludedRow(id=cell.id, reason=reason) for cell, reason in plan.excluded),
         notes=(*model.notes, *plan.notes),
+        arbiter=arbiter,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from harness.report.agreement import agreement_lines, has_classes
 from harness.report.apart import Line, loader_lines, training_lines
+from harness.report.arbiter import ARBITER, arbiter_about, arbiter_lines
 from harness.report.columns import (
     RANKS,
     TOP_CHANGED,
@@ -47,6 +48,7 @@ def render_markdown(table: Table) -> str:
         _agreement(table),
         _lines("Further loaders", loader_lines(table.cells)),
         _lines("Training state", training_lines(table.cells)),
+        _arbiter(table),
         _remarks("Excluded by the matrix", ((row.id, row.reason) for row in table.excluded)),
         _section("Notes", map(_escaped, notes(table.cells))),
         _findings(table.cells),
@@ -97,6 +99,12 @@ def _value(column: Column[CellRow], cell: CellRow) -> str:
 
 def _remarks(title: str, said: Iterable[tuple[str, str | None]]) -> str:
     return _section(title, (_escaped(f"{one.text} ({names(one.cells)})") for one in remarks(said)))
+
+
+def _arbiter(table: Table) -> str:
+    lines = arbiter_lines(table)
+    about = _escaped(arbiter_about(table))
+    return f"## {ARBITER}\n\n{about}\n\n{_list(map(_escaped, lines))}" if lines else ""
 
 
 def _section(title: str, items: Iterable[str]) -> str:

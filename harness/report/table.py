@@ -13,6 +13,7 @@ from harness.observation import SCHEMA, Base, Cuda, Image, Seconds, Stage
 from harness.plan.plan import IndexState
 from harness.verdict import (
     AgreementClass,
+    Arbiter,
     Border,
     Divergence,
     NoiseFloor,
@@ -124,6 +125,9 @@ class CellRow(Value):
     """Distance of the outputs where the model was fed the reference's inputs."""
     training: TrainingJudgement | None = None
     """What became of the training state; it has no part in the verdict."""
+    truth_distance: float | None = None
+    """Root mean squared error of the outputs against a float64 run of the same graph, in float32
+    ULPs at the outputs' scale; None where there is none, or the distance cannot be told."""
     note: str | None
     """What the plan says of the cell."""
     loader: str = ""
@@ -187,5 +191,7 @@ class Table(Value):
     index: IndexState
     excluded: tuple[ExcludedRow, ...] = ()
     notes: tuple[str, ...] = ()
+    arbiter: Arbiter | None = None
+    """The float64 run that tells who is closer to the truth; None where there is none."""
 
     model_config = ConfigDict(populate_by_name=True, serialize_by_alias=True)

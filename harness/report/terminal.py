@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from harness.report.agreement import agreement_lines, has_classes
 from harness.report.apart import Line, loader_lines, training_lines
+from harness.report.arbiter import arbiter_lines, arbiter_title
 from harness.report.columns import VERDICT, details, essentials, shared_values
 from harness.report.findings import Finding, findings, notes, remarks
 from harness.report.head import head
@@ -43,6 +44,7 @@ def render_terminal(table: Table, *, width: int, color: bool, folder: str) -> st
         _labelled(_in_lines(agreement_lines(table)), width),
         _lines("Further loaders (each verdict above is of the first):", loader_lines, table, width),
         _lines("Training state (no part of the verdicts):", training_lines, table, width),
+        _list(arbiter_title(table), arbiter_lines(table), width),
         remark_block(
             "Excluded by the matrix:", ((row.id, row.reason) for row in table.excluded), width
         ),

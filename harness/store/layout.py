@@ -46,7 +46,7 @@ class CellFolder:
         return self.path / "variations"
 
     def variation(self, name: str) -> Path:
-        """What one of them gave."""
+        """What one of them gave; `float64`: a run of the same graph in float64."""
         return self.variations / f"{name}.npz"
 
     @property

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from harness.model.loaders import loaders
 from harness.model.model import Model
 from harness.npz import NpzReader, open_npz
-from harness.observation import Observation, TensorFacts
+from harness.observation import FLOAT64, Observation, TensorFacts
 from harness.plan.plan import PlannedCell
 from harness.store.layout import CellFolder, SweepFolder
 from harness.store.observations import load_log, load_observation, read_observation
-from harness.tensor import Tensor, decode_inputs, decode_outputs, from_arrays
+from harness.tensor import Tensor, decode_inputs, decode_outputs, float64_facts, from_arrays
 from harness.text import one_line
 
 __all__ = ["MAX_ARRAY_BYTES", "LazyArrays", "Saved", "read_first", "read_tensors"]
@@ -120,6 +120,17 @@ class Saved:
     def variation(self, observation: Observation, name: str) -> Mapping[str, Tensor]:
         """Return the outputs of a variation; raises `ValueError` as `outputs`."""
         return self._read(self.place(observation).variation(name), observation.outputs)
+
+    def float64(self, observation: Observation) -> Mapping[str, Tensor] | None:
+        """Return the outputs of a float64 run of the same graph; None where none was kept.
+
+        Raises:
+            ValueError: as `outputs`.
+        """
+        if not any(each.name == FLOAT64 and each.kept for each in observation.variations):
+            return None
+        path = self.place(observation).variation(FLOAT64)
+        return self._read(path, float64_facts(observation.outputs))
 
     def preprocessed(self, observation: Observation) -> Mapping[str, Tensor]:
         """Return what `preprocess.py` returned; raises `ValueError` as `outputs`."""

@@ -13,9 +13,9 @@ from typing import Any
 from numpy.typing import NDArray
 
 from harness.npz import open_npz
-from harness.observation import ProbeReport, TensorFacts, Variation
+from harness.observation import FLOAT64, ProbeReport, TensorFacts, Variation
 from harness.store.saved import LazyArrays
-from harness.tensor import Tensor, each_input, each_output
+from harness.tensor import Tensor, each_input, each_output, float64_facts
 
 __all__ = ["sound_variations", "unsound_arrays", "unsound_inputs", "unsound_outputs"]
 
@@ -59,7 +59,10 @@ def sound_variations(
         if not varied.kept or varied.same is not False:
             continue
         path = out / f"variation-{varied.name}.npz"
-        unsound = unsound_outputs(path, report.outputs, max_bytes)
+        facts = report.outputs
+        if varied.name == FLOAT64:
+            facts = [*float64_facts(facts)]
+        unsound = unsound_outputs(path, facts, max_bytes)
         if unsound is None:
             found[varied.name], files[varied.name] = varied, path
         else:

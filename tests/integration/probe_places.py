@@ -114,13 +114,12 @@ class Seen:
 
 
 @cache
-def place(version: str) -> Place:
-    """Return the environment of a release with its models; skips the test where there is none."""
-    python, released = RELEASES[version]
+def built(version: str, python: str, released: datetime) -> Environment:
+    """Return the environment of a release; skips the test where its Python cannot be had."""
     cell = Cell(
         tensorflow=version,
         python=python,
-        distribution=Distribution(name="tensorflow-cpu", version=version, released=released),
+        distribution=Distribution(name=_package(version), version=version, released=released),
     )
     engine = VenvEngine()
     if why := engine.unobtainable(frozenset({python})):
@@ -129,6 +128,17 @@ def place(version: str) -> Place:
     assert isinstance(lock, Lock), lock
     environment = engine.build(cell, lock, silent)
     assert isinstance(environment, Environment), environment
+    return environment
+
+
+def _package(version: str) -> str:
+    return "tensorflow" if version == "1.15.5" else "tensorflow-cpu"
+
+
+@cache
+def place(version: str) -> Place:
+    """Return the environment of a release with its models; skips the test where there is none."""
+    environment = built(version, *RELEASES[version])
     folder = _folder(version)
     made = Place(environment, folder / "models", folder)
     made.models.mkdir()

@@ -3,9 +3,11 @@
 import gc
 import os
 import time
+from functools import partial
 
 from probing.apart import dismiss
 from probing.budget import Budget
+from probing.float64 import in_float64
 from probing.inference import infer, set_seeds
 from probing.inputs import prepare, stored_inputs
 from probing.loaders import LOADERS, TRAINED
@@ -48,6 +50,8 @@ def run_attempt(start, request, report):
     if request["noise"] != "off":
         variations = Variations(report, first, Budget(request, report, began))
         vary(tf, request, entry, inputs, variations)
+        if request["noise"] == "full":
+            variations.do_in_float64(partial(in_float64, tf, request, entry, inputs, first.facts))
     if entry.training is None:
         dismiss(trainer)
         trainer = None

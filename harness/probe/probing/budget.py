@@ -18,6 +18,9 @@ LATEST = 0.75
 GRACE_SECONDS = 10.0
 """How long beyond its time a variation is waited for, before the process is ended."""
 
+WIDER = 4
+"""How many times as wide a float64 may be as the type of an output, float16."""
+
 BYTES_SHARE = 0.5
 """Share of the output limit that all that an attempt writes may take, variations among it."""
 
@@ -46,11 +49,12 @@ class Budget:
         """Return the seconds that are left, which may be less than none."""
         return self.until - time.monotonic()
 
-    def why_not(self, seconds):
+    def why_not(self, seconds, wide=False):
         """Return why what may take `seconds` and writes as much as the outputs is not to be done.
 
-        None where it is.
+        `wide`: in types twice as wide or more. None where it is to be done.
         """
+        each = self.each * (WIDER if wide else 1)
         if seconds > self.left():
             return "not done: it may take %.1f s, and %.1f s are left" % (
                 seconds,
@@ -58,9 +62,9 @@ class Budget:
             )
         if self.bytes is not None:
             room = int(BYTES_SHARE * self.bytes) - written_bytes(self.folder)
-            if self.each > room:
+            if each > room:
                 return "not done: it may write %d bytes, and %d may still be written" % (
-                    self.each,
+                    each,
                     max(0, room),
                 )
         return None

@@ -4,7 +4,7 @@ import glob
 import os
 
 from probing.start import needs_eager, session_config
-from probing.tensors import Entry, Spec, dimensions_of
+from probing.tensors import Entry, InSession, Spec, dimensions_of
 
 TABLE_INITIALIZERS = {
     "InitializeTable",
@@ -68,7 +68,8 @@ def entry_of_graph(tf, request, session):
     def call(arrays):
         return session.run(fetches, {feeds[name]: array for name, array in arrays.items()})
 
-    return Entry(None, specs_of(tf, feeds), call, False)
+    inside = InSession(session, feeds, fetches)
+    return Entry(None, specs_of(tf, feeds), call, False, session=inside)
 
 
 def load_wrapped(tf, request, report):  # noqa: ARG001 - the loaders are called alike

@@ -16,7 +16,7 @@ from probing.keras_saved import outputs_as_told, saved_structure, specs_as_told,
 from probing.saved_model import signatures_in
 from probing.slots import slots_of_model
 from probing.start import session_config
-from probing.tensors import Entry
+from probing.tensors import Entry, InSession
 from probing.training import look_at_training, losses_of_step, targets_for
 from probing.user_code import custom_objects
 
@@ -89,7 +89,19 @@ def entry_of_model(tf, request, model, form, slots=None):
 
         look_at_training(tf, model, slots, make_step, tell)
 
-    return Entry(None, form.specs, call, True, training if slots else None)
+    session = None if tf.executing_eagerly() else in_session(tf, model, form)
+    return Entry(None, form.specs, call, True, training if slots else None, session)
+
+
+def in_session(tf, model, form):
+    """Return what Keras feeds and fetches where it computes in a session; None: it doesn't say."""
+    inputs = getattr(model, "inputs", None)
+    if not inputs or len(inputs) != len(form.specs):
+        return None
+    feeds = {spec.name: tensor for spec, tensor in zip(form.specs, inputs)}
+    outputs = list(model.outputs)
+    fetches = named_outputs(outputs if len(outputs) > 1 else outputs[0], form)
+    return InSession(tf.compat.v1.keras.backend.get_session(), feeds, fetches)
 
 
 def form_of_file(tf, request, model):
@@ -120,7 +132,7 @@ def form_of(tf, model, config, saved=None):
 
 def batch_of(tf, form, arrays):
     """Return the arrays in the structure the model takes them in."""
-    eager = tf.executing_eagerly()
+    eager = computes_eagerly(tf)
     if set(arrays) != {spec.name for spec in form.specs}:  # the model does not say what it takes
         return {
             name: tf.convert_to_tensor(array) if eager else array for name, array in arrays.items()
@@ -135,9 +147,15 @@ def batch_of(tf, form, arrays):
 
 def computed(tf, model, batch):
     """Return what the model makes of a batch, in inference."""
-    if not tf.executing_eagerly():
+    if not computes_eagerly(tf):
         return model.predict_on_batch(batch)
     return model(batch, training=False)
+
+
+def computes_eagerly(tf):
+    """Tell whether a model is called, or traced to be called, and not computed in a session."""
+    with tf.init_scope():  # out of the function that is being traced, if any
+        return tf.executing_eagerly()
 
 
 def named_outputs(found, form):

@@ -4,7 +4,10 @@ import os
 
 from probing.graphs import tensor_shape
 from probing.start import needs_eager, session_config
-from probing.tensors import Entry, Spec, dimensions_of
+from probing.tensors import Entry, InSession, Spec, dimensions_of
+
+INITIALIZER = "__saved_model_init_op"
+"""Key of a signature that TensorFlow 2 adds, and of its one output."""
 
 
 def load_saved_model(tf, request, report):
@@ -70,7 +73,15 @@ def entry_of_session(tf, request, loaded):
     def call(arrays):
         return session.run(fetches, {feeds[key]: array for key, array in arrays.items()})
 
-    return Entry(name, specs, call, False)
+    inside = InSession(session, feeds, fetches, initializer_in(meta_graph))
+    return Entry(name, specs, call, False, session=inside)
+
+
+def initializer_in(meta_graph):
+    """Return the name of the operation that fills the tables; only TensorFlow 2 names it."""
+    if INITIALIZER not in meta_graph.signature_def:
+        return None
+    return meta_graph.signature_def[INITIALIZER].outputs[INITIALIZER].name.split(":")[0]
 
 
 def fetch_of(tf, graph, key, info):

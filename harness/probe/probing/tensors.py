@@ -12,12 +12,19 @@ Spec = collections.namedtuple("Spec", "name dtype shape")
 Tensor = collections.namedtuple("Tensor", "name dtype array")
 """A value. Strings are arrays of `bytes` objects; types NumPy lacks are raw bits."""
 
-Entry = collections.namedtuple("Entry", "signature inputs call lenient training")
+Entry = collections.namedtuple("Entry", "signature inputs call lenient training session")
 """What can be called: `call` takes {name: array} and returns {name: tensor}, a dict of its own.
 `lenient`: as Keras does, other numeric types are converted and a single input may have any name.
-`training`: given {name: array} and `tell`, calls `tell(facts)` of the training state; or None."""
+`training`: given {name: array} and `tell`, calls `tell(facts)` of the training state; or None.
+`session`: where a session computes it, what it feeds and fetches (an `InSession`); or None."""
 
-Entry.__new__.__defaults__ = (None,)
+Entry.__new__.__defaults__ = (None, None)
+
+InSession = collections.namedtuple("InSession", "session feeds fetches initializer")
+"""A session, {name of an input: tensor of its graph}, {name of an output: tensor of any kind}, and
+the name of the operation that fills its tables, None where nothing names one."""
+
+InSession.__new__.__defaults__ = (None,)
 
 
 def fed(tf, tensor):

@@ -8,6 +8,7 @@ import collections
 import os
 import time
 
+from probing.float64 import NoFloat64Error
 from probing.report import shorten
 from probing.tensors import describe, digest, write_outputs
 
@@ -29,13 +30,13 @@ class Variations:
         self.first = first
         self.budget = budget
 
-    def do(self, name, seconds, work):
+    def do(self, name, seconds, work, wide=False):
         """Do one, if the budget allows what may take `seconds`, and report what came of it.
 
         `work` returns what is known then. No error of it ends the attempt.
         """
         told = self.report.values["variations"]
-        why = self.budget.why_not(seconds)
+        why = self.budget.why_not(seconds, wide)
         if why is not None:
             told.append(fact(name, problem=why))
             self.report.write()
@@ -60,6 +61,20 @@ class Variations:
         path = file_of(self.report, name)
         self.do(name, self.budget.infer, lambda: held_against(outputs(), self.first, path))
 
+    def do_in_float64(self, outputs):
+        """Do the same graph in float64, where that can be: no noise, but what is nearly true."""
+        path = file_of(self.report, "float64")
+
+        def work():
+            try:
+                found = outputs()
+            except NoFloat64Error as error:
+                raise NotDoneError(str(error)) from error
+            write_whole(path, found)
+            return {"same": False, "kept": True}
+
+        self.do("float64", self.budget.infer, work, wide=True)
+
 
 def fact(name, **known):
     """Return what the report says of a variation."""
@@ -79,6 +94,11 @@ def held_against(outputs, first, path):
         return {"same": True}
     if describe(outputs) != first.facts:
         return {"same": False, "problem": "its outputs have other names, types or shapes"}
+    write_whole(path, outputs)
+    return {"same": False, "kept": True}
+
+
+def write_whole(path, outputs):
+    """Write outputs to a file that is there as a whole or not at all."""
     write_outputs(path + ".part", outputs)
     os.replace(path + ".part", path)
-    return {"same": False, "kept": True}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -193,8 +194,15 @@ def test_a_subclassed_model_tells_the_structure_it_takes() -> None:
     assert saved_structure(SimpleNamespace()) is None
 
 
-EAGER = SimpleNamespace(executing_eagerly=lambda: True, convert_to_tensor=lambda array: (array,))
-GRAPH = SimpleNamespace(executing_eagerly=lambda: False)
+def tensorflow(*, eager: bool) -> SimpleNamespace:
+    return SimpleNamespace(
+        init_scope=nullcontext,
+        executing_eagerly=lambda: eager,
+        convert_to_tensor=lambda array: (array,),
+    )
+
+
+EAGER, GRAPH = tensorflow(eager=True), tensorflow(eager=False)
 
 
 def test_a_batch_has_the_structure_that_the_model_takes() -> None:

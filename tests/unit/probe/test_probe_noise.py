@@ -205,7 +205,7 @@ class Rich:
         self.why = why
         self.seconds = math.inf
 
-    def why_not(self, _seconds: float) -> str | None:
+    def why_not(self, _seconds: float, _wide: bool = False) -> str | None:
         return self.why
 
     def left(self) -> float:

@@ -10,7 +10,7 @@ import pytest
 
 from harness import npz
 from harness.model.model import Model
-from harness.observation import Ending, Observation, Stage
+from harness.observation import FLOAT64, Ending, Observation, Stage, Variation
 from harness.plan.plan import PlannedCell
 from harness.store.layout import CellFolder, SweepFolder
 from harness.store.observations import Arrays, save_observation
@@ -157,3 +157,46 @@ def test_users_files_are_read_by_name(tmp_path: Path) -> None:
     path.write_bytes(b"no")
     with pytest.raises(ValueError, match=r"expected\.npz is not a whole zip archive"):
         read_tensors(path)
+
+
+KEPT = Variation(name=FLOAT64, same=False, kept=True)
+
+
+def test_a_float64_run_is_read_with_types_of_its_own(sweep: SweepFolder, the_model: Model) -> None:
+    folder = sweep.cell(CELL.id)
+    assert saved(sweep, the_model).float64(save(folder, 1.0)) is None
+    one = save(folder, 1.0, variations=(KEPT,))
+    folder.variations.mkdir()
+    np.savez(folder.variation(FLOAT64), output_0=np.full(2, 1.5, np.float64))
+    found = saved(sweep, the_model).float64(one)
+    assert found is not None
+    assert (found["y"].dtype, value(found)) == ("float64", 1.5)
+
+
+@pytest.mark.parametrize(
+    "array", [np.zeros(2, np.float32), np.zeros(3), np.array([None, None]), np.zeros(2, np.int64)]
+)
+def test_a_float64_run_that_is_none_is_refused(
+    array: np.ndarray, sweep: SweepFolder, the_model: Model
+) -> None:
+    folder = sweep.cell(CELL.id)
+    one = save(folder, 1.0, variations=(KEPT,))
+    folder.variations.mkdir()
+    np.savez(folder.variation(FLOAT64), output_0=array, allow_pickle=True)
+    with pytest.raises(ValueError, match=r"output|float64.npz"):
+        saved(sweep, the_model).float64(one)
+
+
+def test_a_float64_run_that_is_cut_off_or_a_link_is_refused(
+    sweep: SweepFolder, the_model: Model
+) -> None:
+    folder = sweep.cell(CELL.id)
+    one = save(folder, 1.0, variations=(KEPT,))
+    folder.variations.mkdir()
+    folder.variation(FLOAT64).symlink_to(folder.outputs)
+    with pytest.raises(ValueError, match=r"float64.npz"):
+        saved(sweep, the_model).float64(one)
+    folder.variation(FLOAT64).unlink()
+    folder.variation(FLOAT64).write_bytes(folder.outputs.read_bytes()[:60])
+    with pytest.raises(ValueError, match=r"float64.npz"):
+        saved(sweep, the_model).float64(one)
