@@ -124,6 +124,17 @@ def test_several_models_can_be_named(place: Path) -> None:
     assert options.jobs == 2
 
 
+def test_noise_is_measured_quickly_unless_said_otherwise(place: Path) -> None:
+    assert parse(["matrix", "one"]).noise == "quick"
+    assert parse(["matrix", "one", "--noise", "full"]).noise == "full"
+    assert wrong("matrix", "one", "--noise", "ful") == (
+        "argument --noise: 'ful' is none of them\n"
+        "  allowed: off, quick, full\n"
+        "  hint: did you mean 'full'?\n"
+        "  help: harness matrix --help"
+    )
+
+
 def test_a_number_of_jobs_below_one() -> None:
     assert wrong("matrix", "tiny", "--jobs", "0") == (
         "argument --jobs: '0' is no number of environments\n"

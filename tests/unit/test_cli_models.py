@@ -72,6 +72,15 @@ def test_lines_of_progress_name_the_model_where_there_are_several(two: Shell) ->
     assert f"[2/2] {OLD}: completed, inference 0.25 s, reused" in two.err.splitlines()
 
 
+@pytest.mark.parametrize("noise", ["off", "full"])
+def test_what_is_asked_of_noise_reaches_the_first_loader(two: Shell, noise: str) -> None:
+    two("matrix", "tiny", "--noise", noise)
+    requests = [json.loads(attempt.request) for run in two.engine.runs for attempt in run.attempts]
+    told = {request["loader"]: request.get("noise", "off") for request in requests}
+    assert told.pop("saved_model.load") == noise
+    assert set(told.values()) == {"off"}
+
+
 def test_fail_on_counts_for_any_model(two: Shell) -> None:
     two.engine.behaviours = {f"other/{NEW}": fails}
     assert two("matrix", "tiny", "other", "--fail-on", "failed") == 1

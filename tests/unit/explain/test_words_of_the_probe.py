@@ -15,7 +15,10 @@ from harness.explain.signatures import find
 PROBING = Path(harness.probe.__file__).parent / "probing"
 FILLED = {"%s": "name", "%r": "'name'", "%d": "1"}
 
-OURS = {"cuda.py", "hdf5.py", "parent.py", "requests.py", "slots.py", "tensors.py", "variables.py"}
+OURS = {
+    *("batches.py", "cuda.py", "hdf5.py", "noise.py", "parent.py", "requests.py", "slots.py"),
+    *("tensors.py", "threads.py", "variables.py"),
+}
 """Modules whose errors are about the harness's own requests, or never reach a report."""
 
 
