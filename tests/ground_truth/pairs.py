@@ -52,6 +52,8 @@ class Pair:
     max_ulp: int | None
     decisions: int | None
     decisions_changed: int | None
+    tolerated: bool
+    """Whether it is within the tolerances of the harness, whatever the noise."""
     fixed: Mapping[float, bool]
     """Whether it passes `atol=rtol`, by tolerance."""
     needed: float
@@ -184,12 +186,13 @@ def _pair(
         max_ulp=row.divergence.max_ulp,
         decisions=max((count for count in decisions if count is not None), default=None),
         decisions_changed=row.divergence.decisions_changed,
+        tolerated=all(
+            _close(actual[name], plain[name], output.atol or 0, output.rtol or 0)
+            for name, output in row.divergence.outputs.items()
+        ),
         fixed={
             tolerance: all(
-                np.allclose(
-                    actual[name], plain[name], atol=tolerance, rtol=tolerance, equal_nan=True
-                )
-                for name in plain
+                _close(actual[name], plain[name], tolerance, tolerance) for name in plain
             )
             for tolerance in FIXED
         },
@@ -200,6 +203,12 @@ def _pair(
             for kind, floor in floors.items()
         },
     )
+
+
+def _close(
+    actual: NDArray[np.float64], reference: NDArray[np.float64], atol: float, rtol: float
+) -> bool:
+    return bool(np.allclose(actual, reference, atol=atol, rtol=rtol, equal_nan=True))
 
 
 def _renamed(actual: _Arrays, plain: _Arrays) -> _Arrays:

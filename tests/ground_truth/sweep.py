@@ -37,11 +37,16 @@ python: ["3.11"]
 flags:
   default: {}
   onednn-off: {TF_ENABLE_ONEDNN_OPTS: "0"}
+  onednn-on: {TF_ENABLE_ONEDNN_OPTS: "1"}
   one-thread: {intra_op_threads: 1, inter_op_threads: 1}
   avx: {ONEDNN_MAX_CPU_ISA: AVX}
   sse41: {ONEDNN_MAX_CPU_ISA: SSE41}
 """
-_XLA = "  xla: {TF_XLA_FLAGS: --tf_xla_auto_jit=2 --tf_xla_cpu_global_jit}\n"
+_XLA = """\
+  xla:
+    TF_XLA_FLAGS: >-
+      --tf_xla_auto_jit=2 --tf_xla_cpu_global_jit --tf_xla_min_cluster_size=1
+"""
 """It compiles what is a graph; Keras's own models are called operation by operation."""
 _RELEASES = """\
 include: [{tensorflow: 2.4.4}, {tensorflow: 2.8.4}, {tensorflow: 2.21.0}]

@@ -19,7 +19,7 @@ from tests.ground_truth.pairs import FIXED, FLOORS, Pair, Unrun, read_pairs
 from tests.ground_truth.subjects import SUBJECTS
 from tests.ground_truth.sweep import sweep
 
-__all__ = ["confusion", "listed", "told_apart"]
+__all__ = ["confusion", "errors", "listed", "rendered", "rules", "told_apart"]
 
 _VERDICTS = (Verdict.IDENTICAL, Verdict.EQUIVALENT, Verdict.DIVERGED)
 _LABELS = (Label.HARMLESS, Label.HARMFUL)
@@ -80,7 +80,7 @@ def listed(pairs: Iterable[Pair]) -> tuple[Sequence[str], Rows]:
             "-" if pair.max_ulp is None else pair.max_ulp,
             "-" if pair.decisions is None else f"{pair.decisions_changed} of {pair.decisions}",
             *("pass" if pair.fixed[tolerance] else "fail" for tolerance in FIXED),
-            *(f"{pair.floors[kind]:.3g}" for kind in FLOORS),
+            *(f"{pair.floors[kind]:.3g}" if pair.floors else "" for kind in FLOORS),
         )
         for pair in pairs
     ]
@@ -104,7 +104,7 @@ def told_apart(pairs: Sequence[Pair]) -> tuple[Sequence[str], Rows]:
     harmless = [pair for pair in pairs if pair.label is Label.HARMLESS]
     harmful = [pair for pair in pairs if pair.label is Label.HARMFUL and not pair.inert]
     rows: Rows = []
-    for name, number in numbers:
+    for name, number in numbers if pairs else ():
         alike = [number(pair) for pair in harmless]
         other = [number(pair) for pair in harmful]
         mistakes = {
@@ -118,6 +118,34 @@ def told_apart(pairs: Sequence[Pair]) -> tuple[Sequence[str], Rows]:
     return headers, rows
 
 
+def rules(pairs: Sequence[Pair]) -> tuple[Sequence[str], Rows]:
+    """Return the errors of rules that call alike what is no more than some times a floor.
+
+    The floor is the largest of what a probe can measure by itself: inputs moved by one unit in the
+    last place, the batch in halves, one thread. "or tolerance": what the harness's tolerances
+    allow is alike, too.
+    """
+    harmless = [pair for pair in pairs if pair.label is Label.HARMLESS]
+    harmful = [pair for pair in pairs if pair.label is Label.HARMFUL and not pair.inert]
+    rows: Rows = []
+    for times in (1, 2, 3, 4, 6, 8, 16, 32, 64) if pairs else ():
+        row: list[object] = [times]
+        for tolerant in (False, True):
+            alike = [
+                {id(pair) for pair in found if _allows(pair, times, tolerant=tolerant)}
+                for found in (harmless, harmful)
+            ]
+            row += [len(harmless) - len(alike[0]), len(alike[1])]
+        rows.append(row)
+    headers = ("x floor", "false alarms", "misses", "or tolerance: false alarms", "misses")
+    return headers, rows
+
+
+def _allows(pair: Pair, times: float, *, tolerant: bool) -> bool:
+    floor = _least(pair, "ulp-inputs", "halves", "one-thread")
+    return floor <= times or (tolerant and pair.tolerated)
+
+
 def _least(pair: Pair, *kinds: str) -> float:
     """Return the multiple of the largest of several floors."""
     return min(pair.floors[kind] for kind in kinds)
@@ -126,12 +154,14 @@ def _least(pair: Pair, *kinds: str) -> float:
 def rendered(pairs: Sequence[Pair], unrun: Sequence[Unrun], form: str) -> str:
     """Return everything as text; `form` is one of tabulate's formats."""
     wrong = [pair for pair in pairs if pair.passes != (pair.label is Label.HARMLESS)]
+    drawn = [pair for pair in pairs if pair.floors]
     parts = [
         ("Verdicts", confusion(pairs)),
         ("Errors", errors(pairs)),
         ("Where the harness is wrong", listed(pair for pair in wrong if not pair.inert)),
         ("Without any effect", listed(pair for pair in pairs if pair.inert)),
-        ("How well one threshold tells them apart", told_apart(pairs)),
+        ("Rules made of a floor", rules(drawn)),
+        ("How well one threshold tells them apart", told_apart(drawn)),
         ("All pairs", listed(pairs)),
         (
             "Not run",

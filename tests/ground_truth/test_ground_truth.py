@@ -18,7 +18,7 @@ from tests.support.require import missing
 pytestmark = pytest.mark.tensorflow
 
 QUICK = [subject for subject in SUBJECTS if subject.quick]
-HARMLESS = {"avx", "onednn-off", "one-thread", "sse41", "rewritten"}
+HARMLESS = {"avx", "onednn-off", "onednn-on", "one-thread", "sse41", "rewritten"}
 EXPORTED = {"saved-model-as-plain", "saved-model-as-xla", "saved-model-as-halves"}
 MISSED = {("digits-h5", "weight-last")}
 """No way to see it: what it does to the outputs is less than what rounding does."""
