@@ -150,7 +150,6 @@ SUBJECTS = (
         fed="noisy waves",
         edits=_CLASSES,
         mistakes={"half-as-strong": "x / 2"},
-        quick=True,
     ),
     _keras(
         "resnet-cifar",
