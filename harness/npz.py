@@ -20,9 +20,9 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -226,14 +226,22 @@ def _parse_header(array: str, start: bytes) -> ArrayHeader:
     if offset > len(start):
         raise NpzError(f"{array} has a header that is cut off or longer than any array needs")
     try:
-        # ast.literal_eval runs nothing; the header is a dictionary written as Python.
-        fields = ast.literal_eval(start[8 + length_bytes : offset].decode("ascii").strip())
+        fields = _literal(start[8 + length_bytes : offset].decode("ascii").strip())
         descr, order, shape = fields["descr"], fields["fortran_order"], fields["shape"]
     except (ValueError, SyntaxError, TypeError, KeyError, RecursionError, MemoryError):
         raise NpzError(f"{array} has an unreadable header") from None
     if not isinstance(order, bool) or not _is_shape(shape):
         raise NpzError(f"{array} has an impossible shape or order in its header")
     return ArrayHeader(_plain_type(array, descr), shape, order, offset)
+
+
+@lru_cache(maxsize=64)
+def _literal(text: str) -> Any:
+    """Return what a header says: a dictionary, written as Python. Most arrays of a sweep are alike.
+
+    `ast.literal_eval` runs nothing.
+    """
+    return ast.literal_eval(text)
 
 
 def _is_shape(shape: object) -> bool:

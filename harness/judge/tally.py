@@ -93,7 +93,7 @@ class Tally:
         reference = _aligned(reference, room.raw[1, :count])
         x, y = bits(actual, self.dtype), bits(reference, self.dtype)
         b = widen(reference, self.dtype, room.reference[:count])
-        if np.array_equal(x[:_FEW], y[:_FEW]) and np.array_equal(x, y):
+        if (x[:_FEW] == y[:_FEW]).all() and (x == y).all():
             self._add_identical(b, room)
             return
         self.identical = False

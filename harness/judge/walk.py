@@ -17,7 +17,7 @@ __all__ = ["Pair", "share", "unravelled"]
 
 _T = TypeVar("_T")
 
-_BLOCKS = 64
+_BLOCKS = 16
 """Blocks in a part. The pages of mapped arrays are let go part by part."""
 
 

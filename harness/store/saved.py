@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -25,6 +26,12 @@ __all__ = ["MAX_ARRAY_BYTES", "LazyArrays", "Saved", "read_first", "read_tensors
 
 MAX_ARRAY_BYTES = 64 * 1024**3
 """Most bytes of arrays in one file that are judged: beyond it a file is taken for a bomb."""
+
+
+_LARGEST_ITEM = 16
+"""Bytes of a complex128."""
+_SLACK = 1 << 14
+"""Bytes an array may take beside its elements, or one that is too many: it is read to be named."""
 
 
 class LazyArrays(Mapping[str, NDArray[Any]]):
@@ -148,10 +155,23 @@ class Saved:
         with self._reading:
             tensors = self._in_use.get(path)
             if tensors is None:
-                with open_npz(path, max_bytes=MAX_ARRAY_BYTES, what=path.name) as reader:
+                with open_npz(path, max_bytes=_most_bytes(facts), what=path.name) as reader:
                     tensors = _Tensors(decode(facts, LazyArrays(reader)))
                 self._in_use[path] = tensors
             return tensors
+
+
+def _most_bytes(facts: Sequence[TensorFacts]) -> int:
+    """Return how many bytes of arrays are read at the most, so that a few do not unpack to many.
+
+    Strings may have any length.
+    """
+    most = _SLACK
+    for fact in facts:
+        if fact.dtype == "string" or fact.shape is None:
+            return MAX_ARRAY_BYTES
+        most += math.prod(max(0, size or 0) for size in fact.shape) * _LARGEST_ITEM + _SLACK
+    return min(most, MAX_ARRAY_BYTES)
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

@@ -82,7 +82,7 @@ FINE = np.zeros(SHAPE, np.float32)
 UNSOUND: dict[str, tuple[Callable[[Path], object], str]] = {
     "other shape": (outputs(output_0=np.zeros((3, 2), np.float32)), "has the shape (3, 2)"),
     "other dtype": (outputs(output_0=np.zeros(SHAPE)), "is stored as float64"),
-    "other byte order": (
+    "other kind": (
         outputs(output_0=FINE.astype(">i4")),
         "is stored as int32; float32 must be stored as float32",
     ),
@@ -91,7 +91,7 @@ UNSOUND: dict[str, tuple[Callable[[Path], object], str]] = {
     "other name": (outputs(y=FINE), "lack the array 'output_0'"),
     "zero-size": (outputs(output_0=np.zeros((0, 2), np.float32)), "has the shape (0, 2)"),
     "pickle": (outputs(output_0=np.array([[None, 1], [2, 3]])), "stored as a pickle"),
-    "bomb": (bomb, "has the shape (10000000,)"),
+    "bomb": (bomb, "holds 40000128 bytes of arrays; at most 32832 are read"),
     "damaged": (damaged, "is damaged"),
     "no bytes": (cut(0), "is not a whole zip archive"),
     "half-written": (cut(0.5), "is not a whole zip archive"),

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from harness.judge.choices import accuracy
 from harness.judge.compare import compare
@@ -255,3 +257,22 @@ def test_a_tolerance_that_is_shown_passes(needed: float) -> None:
     found = compare({"y": actual}, {"y": reference}, {"y": Tolerance(atol=shown, rtol=shown)})
     assert found.outputs["y"].status == "equivalent"
     assert shown <= needed * 1.1
+
+
+STATUSES = ("identical", "equivalent", "diverged")
+
+
+@given(st.floats(-1e3, 1e3), st.floats(0, 1), st.floats(0, 1), st.floats(0, 0.1))
+def test_a_larger_difference_never_gets_a_better_status(
+    reference: float, one: float, other: float, tolerance: float
+) -> None:
+    tolerances = {"y": Tolerance(atol=tolerance, rtol=tolerance)}
+    near, far = (
+        compare(
+            {"y": tensor([reference + shift], "float64")},
+            {"y": tensor([reference], "float64")},
+            tolerances,
+        ).outputs["y"]
+        for shift in sorted((one, other))
+    )
+    assert STATUSES.index(near.status) <= STATUSES.index(far.status)
