@@ -76,10 +76,10 @@ def test_words_of_numbers() -> None:
     reason = outputs_beside({"probabilities": actual}, {"probabilities": reference})
     line = (
         "output 'probabilities': differs by up to 0.5 (rel 0.67) in sample 0 at [0, 0], 2 of 4 "
-        "elements beyond atol 1e-05, rtol 0.0001 (atol = rtol = 0.4 would pass); 1 of 2 decisions "
+        "elements beyond atol 1e-05, rtol 1e-05 (atol = rtol = 0.4 would pass); 1 of 2 decisions "
         "changed"
     )
-    flip = "sample 0: class 0 became class 1; margin 0.5, beyond the 0.00012 that counts as equal"
+    flip = "sample 0: class 0 became class 1; margin 0.5, beyond the 3e-05 that counts as equal"
     assert reason == Reason(code="decisions", message=line, evidence=f"{line}\n{flip}")
 
 
@@ -87,7 +87,7 @@ def test_words_of_a_vector_beside_zeros() -> None:
     reason = outputs_beside({"y": tensor([0.5, 0.0])}, {"y": tensor([0.0, 0.0])})
     line = (
         "output 'y': differs by up to 0.5 in sample 0, 1 of 2 elements beyond atol 1e-05, "
-        "rtol 0.0001 (atol = rtol = 0.5 would pass)"
+        "rtol 1e-05 (atol = rtol = 0.5 would pass)"
     )
     assert reason == Reason(
         code="numbers",
@@ -163,7 +163,7 @@ def test_tolerances_are_per_output() -> None:
     actual = {"a": tensor([1.5]), "b": tensor([1.5])}
     found = compare(actual, reference, {"a": Tolerance(atol=1)})
     assert found.outputs["a"].status == "equivalent"
-    assert (found.outputs["a"].atol, found.outputs["a"].rtol) == (1, 1e-4)
+    assert (found.outputs["a"].atol, found.outputs["a"].rtol) == (1, 1e-5)
     assert found.outputs["b"].status == "diverged"
 
 
@@ -199,7 +199,7 @@ def test_words_of_ragged_outputs() -> None:
     ]
     assert lines(ragged([1, 2, 4], [0, 1, 3]), ragged([1, 2, 3], [0, 1, 3])) == [
         "output 'r/values': differs by up to 1 (rel 0.33) at [2], 1 of 3 elements beyond atol "
-        "1e-05, rtol 0.0001 (atol = rtol = 0.25 would pass)"
+        "1e-05, rtol 1e-05 (atol = rtol = 0.25 would pass)"
     ]
 
 

@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from harness.judge.judge import judge
-from harness.judge.noise import MARGIN, ULP_MARGIN, Floor, Kind, Noise, kind_of
+from harness.judge.noise import ROUNDING_MARGIN, Floor, Kind, Noise, kind_of
 from harness.model.model import Tolerance
 from harness.observation import Observation
 from harness.plan.plan import PlannedCell
@@ -90,7 +90,7 @@ def test_rounding_that_stays_within_tolerance_says_nothing() -> None:
     found = judge_varied(values(2.0**-20), {"ulp-1": values(2.0**-19), "batch-split": None})
     assert (found.verdict, found.reason) == (Verdict.EQUIVALENT, None)
     assert output(found).within == "tolerance"
-    assert output(found).noise_abs == ULP_MARGIN * 2.0**-20
+    assert output(found).noise_abs == ROUNDING_MARGIN * 2.0**-20
     assert found.noise_floor == NoiseFloor(
         max_abs=2.0**-20, max_ulp=16, by={"repeat": 0, "ulp-1": 2.0**-20, "batch-split": 0}
     )
@@ -105,14 +105,14 @@ def test_where_nothing_moves_noise_allows_nothing() -> None:
 
 @pytest.mark.parametrize(
     ("steps", "verdict"),
-    [(ULP_MARGIN, Verdict.EQUIVALENT), (ULP_MARGIN + 1, Verdict.DIVERGED)],
+    [(ROUNDING_MARGIN, Verdict.EQUIVALENT), (ROUNDING_MARGIN + 1, Verdict.DIVERGED)],
 )
 def test_what_one_ulp_does_explains_a_few_times_as_much(steps: float, verdict: Verdict) -> None:
     shift = steps * STEP
     found = judge_varied(values(shift), {"ulp-1": values(shift + STEP)})
     assert found.verdict is verdict
     assert output(found).within == ("noise" if verdict is Verdict.EQUIVALENT else None)
-    assert output(found).noise_abs == ULP_MARGIN * STEP
+    assert output(found).noise_abs == ROUNDING_MARGIN * STEP
 
 
 def test_an_ill_conditioned_model_is_never_silently_green() -> None:
@@ -148,7 +148,7 @@ def test_beyond_what_one_ulp_does_both_numbers_are_named() -> None:
 def test_the_floor_of_the_reference_counts_too() -> None:
     found = judge_varied(values(STEP), {"ulp-1": None}, of_reference={"ulp-1": values(STEP)})
     assert (found.verdict, code(found)) == (Verdict.EQUIVALENT, "ill-conditioned")
-    assert output(found).noise_abs == ULP_MARGIN * STEP
+    assert output(found).noise_abs == ROUNDING_MARGIN * STEP
     assert found.noise_floor is not None
     assert found.noise_floor.max_abs == 0  # its own
 
@@ -167,7 +167,7 @@ def test_the_worst_draw_is_the_floor() -> None:
 
 
 def test_other_thread_counts_explain_a_difference() -> None:
-    shift = MARGIN * STEP
+    shift = ROUNDING_MARGIN * STEP
     found = judge_varied(values(shift), {"ulp-1": None, "threads-n": values(shift + STEP)})
     assert (found.verdict, code(found)) == (Verdict.EQUIVALENT, "noise")
     assert found.reason is not None
@@ -195,7 +195,7 @@ def test_a_batch_that_rounds_otherwise_counts() -> None:
     found = judge_varied(values(), {"batch-split": values(2.0**-20)})
     assert found.noise_floor is not None
     assert (found.noise_floor.max_abs, found.noise_floor.not_counted) == (2.0**-20, ())
-    assert output(found).noise_abs == MARGIN * 2.0**-20
+    assert output(found).noise_abs == ROUNDING_MARGIN * 2.0**-20
 
 
 def test_an_ill_conditioned_model_is_not_said_to_depend_on_its_batch() -> None:
@@ -330,14 +330,14 @@ def test_a_larger_difference_never_gets_a_better_verdict(
     assert order.index(verdicts[0]) <= order.index(verdicts[1])
 
 
-def test_the_floor_is_the_largest_distance_whatever_it_allows() -> None:
+def test_the_floor_is_the_largest_distance_of_all() -> None:
     near, far = 2.0**-20, 1.5 * 2.0**-20
     found = judge_varied(
         values(), {"ulp-1": values(near), "threads-1": values(2.0**-20 + 2.0**-21)}
     )
     assert found.noise_floor is not None
     assert found.noise_floor.max_abs == far
-    assert output(found).noise_abs == ULP_MARGIN * near
+    assert output(found).noise_abs == ROUNDING_MARGIN * far
 
 
 def test_the_one_that_allows_most_speaks_for_all() -> None:
@@ -349,5 +349,5 @@ def test_the_one_that_allows_most_speaks_for_all() -> None:
     )
     assert floor.worst["a"].kind is Kind.ULP
     assert floor.worst["b"] == Noise(0.375, 3, kind=Kind.THREADS)
-    assert floor.worst["b"].allowed_distance == 0.75
-    assert floor.of(Kind.ULP)["b"].allowed_distance == 0.5
+    assert floor.worst["b"].allowed_distance == 3.0
+    assert floor.of(Kind.ULP)["b"].allowed_distance == 1.0

@@ -70,7 +70,7 @@ def code(judgement: Judgement) -> str | None:
 
 INPUT = (
     "preprocess.py gives other inputs here: input 'image': differs by up to 0.5 (rel 0.12) in "
-    "sample 1 at [1, 1], 1 of 4 elements beyond atol 1e-05, rtol 0.0001 (atol = rtol = 0.1 would "
+    "sample 1 at [1, 1], 1 of 4 elements beyond atol 1e-05, rtol 1e-05 (atol = rtol = 0.1 would "
     "pass)"
 )
 
@@ -91,9 +91,9 @@ def test_the_preprocessing_differs_and_the_model_agrees() -> None:
     assert found.reason is not None
     assert found.reason.evidence == (
         "input 'image': differs by up to 0.5 (rel 0.12) in sample 1 at [1, 1], 1 of 4 elements "
-        "beyond atol 1e-05, rtol 0.0001 (atol = rtol = 0.1 would pass)\n"
+        "beyond atol 1e-05, rtol 1e-05 (atol = rtol = 0.1 would pass)\n"
         "on its own inputs: output 'p': differs by up to 0.25 (rel 0.33) in sample 1 at [1, 1], 1 "
-        "of 4 elements beyond atol 1e-05, rtol 0.0001 (atol = rtol = 0.15 would pass); 0 of 2 "
+        "of 4 elements beyond atol 1e-05, rtol 1e-05 (atol = rtol = 0.15 would pass); 0 of 2 "
         "decisions changed"
     )
     assert found.preprocess is not None
@@ -114,7 +114,7 @@ def test_both_differ() -> None:
     assert code(found) == "preprocessing-and-model-differ"
     assert message(found) == (
         f"{INPUT}; and on equal inputs the model diverges too: output 'p': differs by up to 0.12 "
-        "(rel 0.17) in sample 1 at [1, 1], 1 of 4 elements beyond atol 1e-05, rtol 0.0001 "
+        "(rel 0.17) in sample 1 at [1, 1], 1 of 4 elements beyond atol 1e-05, rtol 1e-05 "
         "(atol = rtol = 0.072 would pass); 0 of 2 decisions changed"
     )
 

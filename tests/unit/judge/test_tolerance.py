@@ -11,8 +11,8 @@ from harness.model.model import Tolerance
     [
         ("float16", Allowed(1e-3, 4e-3)),
         ("bfloat16", Allowed(8e-3, 3.2e-2)),
-        ("float32", Allowed(1e-5, 1e-4)),
-        ("complex64", Allowed(1e-5, 1e-4)),
+        ("float32", Allowed(1e-5, 1e-5)),
+        ("complex64", Allowed(1e-5, 1e-5)),
         ("float64", Allowed(1e-7, 1e-7)),
         ("int32", None),
         ("bool", None),
