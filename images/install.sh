@@ -60,10 +60,13 @@ fi
 never='tests|testing|kernel_tests|f2py|distutils|pip|pkg_resources|wheel|clang|pygments'
 never="$never|setuptools/command|tensorflow_estimator|grpc|werkzeug|markdown|pyasn1|pyasn1_modules"
 never="$never|rsa|oauthlib|requests_oauthlib|google/auth|google/oauth2|tensorboard_plugin_wit"
-never="$never|tensorboard/(_vendor|backend|uploader|data)"
+never="$never|tensorboard/(_vendor|backend|uploader|data)|benchmarks|array_api|pasta|markdown_it"
+never="$never|mdurl|cachetools|google_auth_oauthlib|emscripten|keras/src/legacy_tf_layers"
+never="$never|keras/src/backend/(jax|numpy|openvino|torch)|_validate_pyproject"
+helpers='[^/]*(test_ops|test_util|test_utils|testing_utils|test_lib|testlib|test_base)\.py'
 if [ -z "$mounted" ] || [ "$mounted" = compiled ]; then
     echo "Compiling bytecode"
-    "$python" -m compileall -q -j 0 -x "/($never)/" "$packages" >/dev/null || true
+    "$python" -m compileall -q -j 0 -x "/($never)/|/$helpers\$" "$packages" >/dev/null || true
 fi
 
 if [ -d "$stage" ]; then
