@@ -9,6 +9,7 @@ from typing import NamedTuple
 from harness.judge.compare import WITHOUT_DISTANCE, compare
 from harness.judge.noise import Floor, Noise, larger
 from harness.judge.tasks import Rule
+from harness.judge.tolerance import allowed
 from harness.judge.words_of_noise import moves
 from harness.model.model import Tolerance
 from harness.tensor import Tensor
@@ -41,9 +42,10 @@ def compared(
     """
     own, other = floors
     allowance = larger(own.worst, other.worst)
-    divergence = compare(tensors, reference, tolerances, rules=rules, noise=allowance)
+    noise = _beyond_tolerance(allowance, reference, tolerances)
+    divergence = compare(tensors, reference, tolerances, rules=rules, noise=noise)
     outputs = divergence.outputs
-    if allowance:
+    if noise:
         strict = compare(tensors, reference, tolerances, decide=False)
         outputs = {
             name: _told_apart(output, strict.outputs[name], allowance.get(name))
@@ -58,6 +60,20 @@ def compared(
     by_noise = [name for name, output in outputs.items() if output.within == "noise"]
     diverged = verdict_of(divergence) is Verdict.DIVERGED
     return Compared(divergence, {} if diverged else {name: allowance[name] for name in by_noise})
+
+
+def _beyond_tolerance(
+    allowance: Mapping[str, Noise],
+    reference: Mapping[str, Tensor],
+    tolerances: Mapping[str, Tolerance],
+) -> dict[str, Noise]:
+    """Return the noise that allows anything which tolerance does not allow everywhere."""
+    found = {}
+    for name in allowance.keys() & reference.keys():
+        tolerance = allowed(name, reference[name].dtype, tolerances)
+        if tolerance is None or allowance[name].allowed_distance > tolerance.atol:
+            found[name] = allowance[name]
+    return found
 
 
 def verdict_of(divergence: Divergence) -> Verdict:
