@@ -15,8 +15,19 @@ from harness.explain.signatures import find
 PROBING = Path(harness.probe.__file__).parent / "probing"
 FILLED = {"%s": "name", "%r": "'name'", "%d": "1"}
 
-OURS = {"cuda.py", "hdf5.py", "parent.py", "requests.py", "slots.py", "tensors.py", "variables.py"}
-"""Modules whose errors are about the harness's own requests, or never reach a report."""
+OURS = {
+    "cuda.py",
+    "float64.py",
+    "frozen.py",
+    "hdf5.py",
+    "parent.py",
+    "requests.py",
+    "slots.py",
+    "tensors.py",
+    "variables.py",
+}
+"""Modules whose errors are about the harness's own requests, or never are why an attempt fails: a
+model without a float64 run has only its reason."""
 
 
 def said() -> Iterator[tuple[str, str]]:
