@@ -4,7 +4,8 @@ TensorFlow 1 has training and inference in one graph: a placeholder with the def
 What belongs to training must not count against the model.
 """
 
-from probing.widening import BOOL, tensor_name
+from probing.type_numbers import BOOL
+from probing.widening import tensor_name
 
 SAME = ("Identity", "PlaceholderWithDefault")
 """Operations that give what they take, where nothing else is fed."""

@@ -2,7 +2,9 @@
 
 import re
 
-from probing.widening import EXACT, FLOWS, NORMALISATIONS, is_narrow, tensor_name, types_of, wider
+from probing.normalising import NORMALISATIONS
+from probing.type_numbers import is_narrow, wider
+from probing.widening import EXACT, FLOWS, tensor_name, types_of
 
 RANDOM = (
     r"^(Random|Multinomial|TruncatedNormal|ParameterizedTruncatedNormal|Stateful(Uniform|Standard)"

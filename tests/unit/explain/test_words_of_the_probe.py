@@ -16,10 +16,11 @@ PROBING = Path(harness.probe.__file__).parent / "probing"
 FILLED = {"%s": "name", "%r": "'name'", "%d": "1"}
 
 OURS = {
-    *("batches.py", "cuda.py", "hdf5.py", "noise.py", "parent.py", "requests.py", "slots.py"),
-    *("tensors.py", "threads.py", "variables.py"),
+    *("batches.py", "cuda.py", "float64.py", "frozen.py", "hdf5.py", "noise.py", "parent.py"),
+    *("requests.py", "slots.py", "tensors.py", "threads.py", "variables.py", "variations.py"),
 }
-"""Modules whose errors are about the harness's own requests, or never reach a report."""
+"""Modules whose errors are about the harness's own requests, or never are why an attempt fails: a
+variation that is not done, a float64 run among them, has only its reason."""
 
 
 def said() -> Iterator[tuple[str, str]]:
