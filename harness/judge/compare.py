@@ -13,6 +13,7 @@ from harness.judge.metrics import Distance, measure
 from harness.judge.noise import Noise
 from harness.judge.tasks import Rule, rule_of
 from harness.judge.tolerance import allowed
+from harness.mapped import release
 from harness.model.model import Tolerance
 from harness.tensor import NumericTensor, Tensor
 from harness.verdict import Divergence, OutputDivergence, WorstElement
@@ -126,7 +127,10 @@ def _made(name: str, actual: Tensor, reference: Tensor, equal: Allowance, beside
         return Made()
     assert isinstance(actual, NumericTensor)
     assert isinstance(reference, NumericTensor)
-    return decisions(actual, reference, rule, equal)
+    made = decisions(actual, reference, rule, equal)
+    for tensor in (actual, reference):
+        release(tensor.array)
+    return made
 
 
 def _nonfinite(distance: Distance) -> str:
