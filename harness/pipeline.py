@@ -19,11 +19,12 @@ from harness.environments.owner import is_orphan, owner
 from harness.errors import NoReferenceError
 from harness.files import write_atomically
 from harness.judge.reference import check_wanted
-from harness.judging import equal_inputs, judged_table
+from harness.judging import judged_table
 from harness.model.model import Model
 from harness.observation import NoiseLevel
 from harness.plan.matrix import Matrix
 from harness.planning import Planned
+from harness.reference_inputs import equal_inputs
 from harness.report.machine import render_json
 from harness.report.markdown import render_markdown
 from harness.report.table import Table

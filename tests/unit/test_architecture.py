@@ -14,6 +14,8 @@ ON_TOP = (
     "arguments",
     "capture",
     "planning",
+    "opened",
+    "reference_inputs",
     "judging",
     "pipeline",
     "output",
