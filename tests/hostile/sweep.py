@@ -140,7 +140,9 @@ def _addresses(daemon: Daemon) -> tuple[str, ...]:
         for address in addresses
         if address.family == socket.AF_INET and not address.address.startswith("127.")
     }
-    return tuple(sorted({config["Gateway"], *own}))
+    # A daemon that has just made its bridge does not tell the address yet; here it is its own.
+    gateway = {config["Gateway"]} if "Gateway" in config else set()
+    return tuple(sorted(gateway | own))
 
 
 def _containers(daemon: Daemon, results: Path) -> list[str]:
