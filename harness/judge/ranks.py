@@ -89,12 +89,29 @@ def _differing(
 ) -> tuple[NDArray[np.intp], _Ordered, _Ordered]:
     """Return which rows have another order, ties included, and that of these on either side."""
     (found,) = np.nonzero((actual != reference).any(axis=-1))
+    if found.size:
+        there = _ordered(numbers(reference[found], dtype))
+        moved = ~_still_in(there, numbers(actual[found], dtype))
+        found, there = found[moved], _Ordered(there.order[moved], there.first[moved])
     if not found.size:
         nothing = _Ordered(np.empty((0, 1), np.intp), np.empty((0, 1), np.bool_))
         return found, nothing, nothing
-    one, other = (_ordered(numbers(rows[found], dtype)) for rows in (actual, reference))
-    apart = (one.order != other.order).any(axis=-1) | (one.first != other.first).any(axis=-1)
-    return found[apart], *(_Ordered(*(part[apart] for part in side)) for side in (one, other))
+    here = _ordered(numbers(actual[found], dtype))
+    apart = (here.order != there.order).any(axis=-1) | (here.first != there.first).any(axis=-1)
+    return found[apart], *(_Ordered(*(part[apart] for part in side)) for side in (here, there))
+
+
+def _still_in(side: _Ordered, rows: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return which rows rise, and are equal, just where those that `side` puts in order do.
+
+    Which is cheaper than putting them in order too; it is never said of a row with NaN.
+    """
+    values = np.take_along_axis(rows, side.order, axis=-1)
+    before, after, first = values[:, :-1], values[:, 1:], side.first[:, 1:]
+    still: NDArray[np.bool_] = ((before < after) == first).all(axis=-1)
+    if not first.all():
+        still &= ((before == after) == ~first).all(axis=-1)
+    return still
 
 
 def _ordered(rows: NDArray[Any]) -> _Ordered:
