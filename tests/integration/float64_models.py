@@ -114,12 +114,12 @@ def run(case, loader, model, inputs=None, **more):
     loaded = load(tf, request, report)  # kept: it holds the variables
     entry = find_entry(tf, request, loaded)
     tensors = prepare(report, request, entry)
-    written, facts = infer(tf, report, request, entry, tensors)
+    written, first = infer(tf, report, request, entry, tensors)
     with np.load(written) as archive:
         FOUND[case + "/float32"] = archive["output_0"]
     try:
-        (found,) = in_float64(tf, request, entry, tensors, facts)
-        assert found.name == facts[0]["name"]
+        (found,) = in_float64(tf, request, entry, tensors, first.facts)
+        assert found.name == first.facts[0]["name"]
         FOUND[case + "/float64"] = found.array
         PROBLEMS[case] = None
     except NoFloat64Error as error:
