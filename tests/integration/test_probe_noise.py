@@ -155,10 +155,11 @@ def test_quick_moves_a_network_by_a_few_units_in_the_last_place(version: str) ->
 def test_full_counts_threads_in_processes_of_their_own(version: str) -> None:
     here = seen(version)["full"]
     found = variations(here)
-    names = ["ulp-1", "ulp-2", "ulp-3", "batch-split", "batch-one", "threads-1", "threads-n"]
-    assert list(found) == names
+    here_done = ["ulp-1", "ulp-2", "ulp-3", "batch-split", "batch-one", "float64"]
+    assert list(found) == [*here_done, "threads-1", "threads-n"]
     assert found["threads-1"].problem == "not done: the inference itself has one thread"
-    assert [found[name].problem for name in names if name != "threads-1"] == [None] * 6
+    assert [found[name].problem for name in (*here_done, "threads-n")] == [None] * 7
+    assert (found["float64"].same, found["float64"].kept) == (False, True)
     assert "probe: threads-n: intra-op 2, inter-op 2\n" in here.outcome.log
     draws = [tensors(here, f"ulp-{draw}")["probabilities"] for draw in (1, 2, 3)]
     assert len({one.array.tobytes() for one in draws if isinstance(one, NumericTensor)}) == 3
@@ -232,7 +233,7 @@ def test_a_budget_of_seconds_and_bytes_is_kept(version: str) -> None:
     assert all((one.problem or "").startswith("not done: it may take") for one in late.values())
     small = variations(seen(version)["small"])
     assert all((one.problem or "").startswith("not done: it may write") for one in small.values())
-    assert len(small) == 7
+    assert len(small) == 8
 
 
 @pytest.mark.parametrize("how", ["abort", "hang"])
