@@ -30,7 +30,7 @@ from harness.observation import Base, Ending, Stage
 __all__ = ["SUITES", "DebianBases", "Machine", "obstacle"]
 
 SUITES = {"3.9": "bullseye", "3.11": "bookworm", "3.13": "trixie", "3.14": "forky"}
-"""The suite whose own Python each is (https://packages.debian.org/python3)."""
+"""The suite whose own Python each is, by the version of its package `python3`."""
 
 _CHANGES = ("ENV PATH=/usr/local/bin:/usr/bin:/bin", "ENV LANG=C.UTF-8", 'CMD ["python"]')
 
