@@ -4,7 +4,8 @@
 
 Both start with the same bases and the same locks, and without wheels, images or observations. The
 plain loop is what a careful person writes: `pip install --no-cache-dir` of the hashed lock, one
-environment after the other, then the same probe on the same model. What is made is removed again.
+environment after the other, then the same probe, asked for the same, noise floor and all. What is
+made is removed again.
 """
 
 from __future__ import annotations
@@ -32,16 +33,17 @@ from harness.environments.docker.building.cli import find_cli
 from harness.environments.docker.building.installer import provide_installer
 from harness.environments.docker.daemon import Daemon, find_daemon
 from harness.environments.docker.engine import DockerEngine
-from harness.environments.engine import Attempt, CellFailure, Lock
+from harness.environments.engine import Attempt, CellFailure, Limits, Lock
 from harness.environments.request import Places, requests_text
 from harness.environments.uv import uv_environment
 from harness.model.loaders import loaders
 from harness.model.model import Model
 from harness.model.reading import read_model
 from harness.pipeline import PROBE
+from harness.plan.matrix import load_matrix
 from harness.sizes import shown_size
 from harness.sweep.readings import attempt_name
-from harness.sweep.request import material, request_text
+from harness.sweep.request import Varied, material, request_text
 
 __all__ = ["images"]
 
@@ -92,21 +94,10 @@ class Bench:
     model: Model
     folder: Path
     made: tuple[Made, ...]
-
-    @property
-    def matrix(self) -> Path:
-        """A matrix file of exactly these environments."""
-        versions = ", ".join(f'"{made.cell.tensorflow}"' for made in self.made)
-        pairs = "".join(
-            f'  - {{tensorflow: "{made.cell.tensorflow}", python: "{made.cell.python}"}}\n'
-            for made in self.made
-        )
-        path = self.folder / "matrix.yaml"
-        path.write_text(
-            f"schema: 1\ntensorflow: [{versions}]\nlimits: {{cpus: {CPUS}}}\n"
-            f'exclude:\n  - {{tensorflow: ">=1", reason: "named below"}}\ninclude:\n{pairs}'
-        )
-        return path
+    matrix: Path
+    """A matrix file of exactly these environments."""
+    varied: Varied
+    """How the harness varies the inference of each environment's first loader."""
 
 
 def images(count: int) -> None:
@@ -117,18 +108,36 @@ def images(count: int) -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["HARNESS_CACHE"] = str(folder / "seed")
+        releases = FOUR if count == len(FOUR) else EIGHT
+        matrix = _matrix(folder, releases)
+        limits = load_matrix(matrix).limits
         bench = Bench(
             daemon=daemon,
             docker=cli.program,
             model=read_model(MODEL),
             folder=folder,
-            made=_seeded(daemon, FOUR if count == len(FOUR) else EIGHT),
+            made=_seeded(daemon, releases),
+            matrix=matrix,
+            varied=Varied("quick", Limits.model_validate(limits.model_dump())),
         )
         try:
             _measure(bench)
         finally:
             for made in bench.made:
                 _docker(bench, "image", "rm", "--force", made.tag, check=False)
+
+
+def _matrix(folder: Path, releases: Sequence[tuple[str, str]]) -> Path:
+    versions = ", ".join(f'"{version}"' for version, _ in releases)
+    pairs = "".join(
+        f'  - {{tensorflow: "{version}", python: "{python}"}}\n' for version, python in releases
+    )
+    path = folder / "matrix.yaml"
+    path.write_text(
+        f"schema: 1\ntensorflow: [{versions}]\nlimits: {{cpus: {CPUS}}}\n"
+        f'exclude:\n  - {{tensorflow: ">=1", reason: "named below"}}\ninclude:\n{pairs}'
+    )
+    return path
 
 
 def _measure(bench: Bench) -> None:
@@ -196,19 +205,26 @@ def _plain_build(bench: Bench, made: Made) -> None:
 
 
 def _plain_run(bench: Bench, made: Made, image: str) -> None:
-    """Run every loader of the model in one container, as the harness does."""
+    """Run every loader of the model in one container, asked for what the harness asks it for."""
     with tempfile.TemporaryDirectory(dir=bench.folder) as name:
         given = material(bench.model)
         attempts = [
             Attempt(
                 name=attempt_name(0, loader),
                 request=request_text(
-                    made.cell, bench.model, loader, cpus=CPUS, inputs=given.inputs
+                    made.cell,
+                    bench.model,
+                    loader,
+                    cpus=CPUS,
+                    inputs=given.inputs,
+                    varied=bench.varied if number == 0 else None,
                 ),
                 model=bench.model.path,
                 files=dict(given.files),
             )
-            for loader in loaders(bench.model, made.cell.tensorflow, made.lock.packages)
+            for number, loader in enumerate(
+                loaders(bench.model, made.cell.tensorflow, made.lock.packages)
+            )
         ]
         text = requests_text((attempt, Places("/model", "/files")) for attempt in attempts)
         request = {**json.loads(text), "taken": False}  # nobody takes the folders away
@@ -238,6 +254,8 @@ def _apart(bench: Bench, how: str) -> Iterator[list[str]]:
     shutil.copytree(bench.folder / "seed", cache)
     os.environ["HARNESS_CACHE"] = str(cache)
     os.environ["UV_CACHE_DIR"] = str(cache / "uv-empty")
+    # As people have it, the harness finds its own bytecode.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-c", APART, label]
     try:
         yield [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -42,8 +43,8 @@ __all__ = ["Job", "Swept", "run_matrix"]
 
 PROBE = Path(__file__).parent / "probe" / "probe.py"
 
-_MOST_JOBS = 4
-"""More environments at once compete for the disk and gain nothing."""
+_MOST_MADE = 4
+"""More environments made at once compete for the disk and gain nothing."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,6 +107,7 @@ def run_matrix(job: Job, display: Display) -> tuple[Swept, ...]:
             models=tuple(each.swept for each in begun),
             noise=job.noise,
             fresh=job.fresh,
+            making=threading.Semaphore(_made_at_once(job)),
         )
         run_sweep(sweep, first_tasks(sweep.models), executor)
         again = [task for each in begun for task in _on_equal_inputs(each)]
@@ -227,14 +229,18 @@ def _is_at_work(label: str) -> bool:
     return label != owner() and not is_orphan(label)
 
 
+def _made_at_once(job: Job) -> int:
+    """Return how many environments are made at once; each waits for network and disk in turns."""
+    return job.jobs or min(2 * (os.cpu_count() or 1), _MOST_MADE)
+
+
 def _workers(job: Job) -> int:
     """Return how many environments are worked on at once.
 
-    One more than there are cores: no more than that many are run at once (`CpuPool`), and one that
-    is being made waits for the network and the disk in turns. Fewer where their memory limits
-    together exceed the machine's memory.
+    Beside those that are made, some are run, no more at once than there are cores (`CpuPool`).
+    Fewer where their memory limits together exceed the machine's memory.
     """
     if job.jobs is not None:
         return job.jobs
     fitting = int(psutil.virtual_memory().total // job.limits.memory_bytes)
-    return max(1, min(1 + (os.cpu_count() or 1), fitting, _MOST_JOBS))
+    return max(1, min(_made_at_once(job) + min(os.cpu_count() or 1, _MOST_MADE), fitting))

@@ -19,7 +19,7 @@ from harness.observation import Ending
 
 __all__ = ["Attempts", "Folders", "Started", "attempts_in", "attempts_of"]
 
-_POLL_SECONDS = 0.01
+_POLL_SECONDS = 0.02
 """How soon it is seen that an attempt has ended: the next one waits for that."""
 _LOOK_SECONDS = 0.2
 """Between two looks at its limits an attempt can exceed them unseen."""
@@ -227,7 +227,8 @@ class _Turn:
             if not running:
                 self._folders.refresh()
             seen = self._folders.ended(self._name)
-            self.has_begun |= seen is not None or self._folders.begun(self._name)
+            if not self.has_begun:
+                self.has_begun = seen is not None or self._folders.begun(self._name)
             self.seconds = time.monotonic() - self._since
             if seen is None and running and self._space is not None and self._space.is_scarce():
                 return self._scarce(self._space)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import platform
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +19,8 @@ from packaging.version import Version
 from harness.cell import Platform, Value
 from harness.environments.process import run_program
 from harness.environments.uv import run_uv
+from harness.files import write_atomically
+from harness.once import once
 from harness.paths import cache_directory
 
 __all__ = [
@@ -25,6 +29,7 @@ __all__ = [
     "find_interpreter",
     "host_platform",
     "inspect_interpreter",
+    "inspections_directory",
     "managed_pythons",
     "provide_interpreter",
     "search",
@@ -128,6 +133,11 @@ def host_platform() -> Platform:
     return Platform(system=system, machine=platform.machine())
 
 
+def inspections_directory() -> Path:
+    """Return the folder of what interpreters that work said of themselves."""
+    return cache_directory() / "interpreters"
+
+
 def managed_pythons() -> Path:
     """Return the folder of the interpreters the harness had uv install."""
     return cache_directory() / "pythons"
@@ -145,12 +155,28 @@ def search(python: str, places: Places, inspect: Inspect) -> Interpreter | None:
 
 @functools.cache
 def inspect_interpreter(path: Path) -> Inspection | None:
-    """Run the interpreter at `path` in isolation; None where it does not work."""
+    """Run the interpreter at `path` in isolation; None where it does not work.
+
+    What one that works says is remembered until its program changes: it takes a tenth of a second.
+    """
     try:
+        remembered = _remembered(path)
+        with suppress(OSError, ValueError):
+            return Inspection.model_validate_json(remembered.read_bytes())
         completed = run_program([path, "-I", "-c", _INSPECT], timeout_seconds=30)
-        return Inspection.model_validate(json.loads(completed.stdout))
+        inspection = Inspection.model_validate(json.loads(completed.stdout))
     except (OSError, ValueError):
         return None
+    with suppress(OSError):  # a cache that cannot be written
+        write_atomically(remembered, inspection.model_dump_json())
+    return inspection
+
+
+def _remembered(path: Path) -> Path:
+    status = path.stat()
+    program = (str(path), status.st_ino, status.st_size, status.st_mtime_ns)
+    name = hashlib.sha256(repr(program).encode()).hexdigest()
+    return inspections_directory() / f"{name}.json"
 
 
 def provide_interpreter(python: str) -> Interpreter | str:
@@ -183,7 +209,7 @@ def _install(python: str) -> Interpreter | str:
     return f"no CPython {python} on this machine, and uv could not install one: {why}"
 
 
-@functools.cache
+@once
 def _users_managed_pythons() -> tuple[Path, ...]:
     folder = run_uv(["python", "dir"], timeout_seconds=60).stdout.strip()
     return (Path(folder),) if folder else ()

@@ -63,7 +63,8 @@ class OutFolders:
 
     def ended(self, name: str) -> Ended | None:
         """Return how the attempt ended; None: it has not."""
-        return read_ended(self._out / name / "ended.json")
+        path = f"{self._out}/{name}/ended.json"  # asked many times a second
+        return read_ended(Path(path)) if os.path.lexists(path) else None
 
     def written_bytes(self, waiting: Collection[str]) -> int:
         """Return what the attempt in use has written.

@@ -11,6 +11,7 @@ import uv
 
 from harness.environments.process import Completed, run_program
 from harness.network import ca_bundle, index_url
+from harness.once import once
 from harness.paths import cache_directory
 
 __all__ = ["run_uv", "uv_cache", "uv_environment", "uv_program", "uv_version"]
@@ -45,7 +46,7 @@ def uv_program() -> Path:
     return Path(uv.find_uv_bin())
 
 
-@functools.cache
+@once
 def uv_version() -> str:
     """Return uv's name and version, such as `uv 0.13.8`, as the binary itself says it."""
     words = run_program([uv_program(), "--version"], timeout_seconds=60).stdout.split()

@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import sys
+from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from harness.plan.matrix import Matrix
+from harness.plan.sections import Section
 
 __all__ = ["matrix_schema", "matrix_schema_text"]
 
 
 def matrix_schema() -> dict[str, object]:
     """Return the JSON Schema of `matrix.yaml`."""
-    schema = _without_null(Matrix.model_json_schema(by_alias=True))
+    schema = Matrix.model_json_schema(by_alias=True)
+    for section in Section.__subclasses__():
+        name = section.__name__
+        part = schema if section is Matrix else schema["$defs"].get(name)
+        if part is not None:
+            for field, text in _attribute_docstrings(section):
+                part["properties"][field] = {"description": text, **part["properties"][field]}
+    schema = _without_null(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def matrix_schema_text() -> str:
     """Return the text of `docs/matrix.schema.json`."""
     return json.dumps(matrix_schema(), indent=2) + "\n"
+
+
+def _attribute_docstrings(section: type[Section]) -> Iterator[tuple[str, str]]:
+    """Yield the name in the file and the docstring of each field that has one.
+
+    Pydantic's `use_attribute_docstrings` would read the source of every section at every start.
+    """
+    (body,) = ast.parse(inspect.getsource(section)).body
+    assert isinstance(body, ast.ClassDef), "the source of a class is one"
+    for field, text in pairwise(body.body):
+        match field, text:
+            case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(
+                value=ast.Constant(value=str(said))
+            ):
+                yield section.model_fields[name].alias or name, inspect.cleandoc(said)
 
 
 def _without_null(value: Any) -> Any:

@@ -40,9 +40,9 @@ DEFAULT: Final = "default"
 
 
 class Section(Value):
-    """Base of what stands in the file: attribute docstrings are shown by editors."""
+    """Base of what stands in the file: editors show attribute docstrings, by way of `schema`."""
 
-    model_config = ConfigDict(populate_by_name=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(populate_by_name=True)
 
 
 class FlagSettings(Section):

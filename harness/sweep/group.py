@@ -26,9 +26,11 @@ def run_group(sweep: Sweep, tasks: Sequence[Task]) -> None:
     """Make the environment that `tasks` share, then do each of them in it."""
     cells = tuple(by_cell(tasks))
     say = _teller(sweep, cells)
-    say("resolving")
-    lock = sweep.engine.lock(tasks[0].cell, tasks[0].model.requirements, say)
-    made = lock if isinstance(lock, CellFailure) else sweep.engine.build(tasks[0].cell, lock, say)
+    with sweep.making:
+        say("resolving")
+        cell, requirements = tasks[0].cell, tasks[0].model.requirements
+        lock = sweep.engine.lock(cell, requirements, say)
+        made = lock if isinstance(lock, CellFailure) else sweep.engine.build(cell, lock, say)
     if isinstance(made, Environment):
         _note_use(sweep, tasks, made)
     try:

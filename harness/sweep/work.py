@@ -38,6 +38,8 @@ class Sweep:
     models: tuple[ModelSweep, ...]
     noise: NoiseLevel = "quick"
     fresh: bool = False
+    making: threading.Semaphore = field(default_factory=threading.Semaphore)
+    """Held while an environment is made; where one is run, another can be made."""
     stopping: threading.Event = field(default_factory=threading.Event)
 
     @cached_property

@@ -24,6 +24,7 @@ from harness.environments.gpu import gpu_names, no_gpu
 from harness.environments.interpreters import (
     Interpreter,
     host_platform,
+    inspections_directory,
     managed_pythons,
     provide_interpreter,
 )
@@ -163,6 +164,7 @@ class VenvEngine:
             environments_directory(),
             locks_directory(),
             managed_pythons(),
+            inspections_directory(),
             cache_directory() / "uv",
             cache_directory() / "index",
             self._uses.folder,

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import platform
+import sys
 from pathlib import Path
 
 import pytest
@@ -191,3 +192,38 @@ def test_an_installation_is_tried_once(
     reasons = {interpreters.provide_interpreter("3.5") for _ in range(3)}
     assert reasons == {f"no CPython 3.5 on this machine, and uv could not install one: {why}"}
     assert uv.calls == 1
+
+
+def test_an_interpreter_that_works_is_run_once_until_its_program_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    runs = tmp_path / "runs"
+    program = tmp_path / "python3.11"
+    program.write_text(f'#!/bin/sh\necho run >> {runs}\nexec {sys.executable} "$@"\n')
+    program.chmod(0o755)
+    look = interpreters.inspect_interpreter.__wrapped__  # as in another process
+
+    first = look(program)
+    assert first is not None
+    assert look(program) == first
+    assert runs.read_text() == "run\n"
+
+    program.write_text(f"#!/bin/sh\necho run >> {runs}\nexit 1\n")
+    assert look(program) is None
+    assert look(program) is None, "that it fails is not remembered"
+    assert runs.read_text() == "run\n" * 3
+
+
+def test_a_memory_of_an_interpreter_that_cannot_be_read_or_written_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    look = interpreters.inspect_interpreter.__wrapped__
+    said = look(Path(sys.executable))
+    (note,) = (tmp_path / "cache" / "interpreters").iterdir()
+    for content in ("", "[1]", '{"version": 3}'):
+        note.write_text(content)
+        assert look(Path(sys.executable)) == said
+    monkeypatch.setenv("HARNESS_CACHE", str(note / "below-a-file"))
+    assert look(Path(sys.executable)) == said

@@ -6,13 +6,14 @@ import errno
 import json
 import os
 import signal
+import threading
 import time
 
 import numpy as np
 import pytest
 
 from harness.cell import Cell, Flags
-from harness.environments.engine import CellFailure, Environment, Lock, Progress, RunOutcome
+from harness.environments.engine import CellFailure, Environment, Lock, Progress, Run, RunOutcome
 from harness.errors import InterruptedSweepError, ResultsError
 from harness.model.model import Code
 from harness.observation import Ending, Stage
@@ -93,6 +94,36 @@ def test_cells_that_differ_only_in_flags_share_one_environment(bench: Bench) -> 
     bench.sweep(engine, plan(cell(), cell(flags=off)))
     assert engine.built == ["tf2.15.1-py3.11-cpu"]
     assert engine.ran == ["tf2.15.1-py3.11-cpu", "tf2.15.1-py3.11-cpu+onednn-off"]
+
+
+def test_the_next_environment_is_made_while_one_is_run(bench: Bench) -> None:
+    class Slow(FakeEngine):
+        """Builds one after the other; the first to be run waits until the other is there."""
+
+        building = 0
+        most = 0
+        both = threading.Event()
+
+        def build(self, cell: Cell, lock: Lock, progress: Progress) -> Environment | CellFailure:
+            self.building += 1
+            self.most = max(self.most, self.building)
+            time.sleep(0.05)
+            made = super().build(cell, lock, progress)
+            self.building -= 1
+            if len(self.built) == 2:
+                self.both.set()
+            return made
+
+        def run(
+            self, environment: Environment, run: Run, progress: Progress
+        ) -> tuple[RunOutcome, ...]:
+            assert self.both.wait(20)
+            return super().run(environment, run, progress)
+
+    engine = Slow()
+    bench.sweep(engine, plan(cell("2.15.1"), cell("2.16.2", "3.12")))
+    assert len(engine.ran) == 2
+    assert engine.most == 1
 
 
 def test_an_unavailable_cell_is_never_built(bench: Bench) -> None:

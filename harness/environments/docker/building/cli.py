@@ -44,14 +44,21 @@ def find_cli(
     `DOCKER_BUILDKIT=0` in `environment` chooses the classic builder, as it does for `docker build`.
     """
     chosen = environment.get("HARNESS_DOCKER_CLI")
-    folders = environment.get("PATH", "").split(os.pathsep)
-    on_path = (shutil.which("docker", path=folder) for folder in folders if folder)
-    programs = [chosen] if chosen else dict.fromkeys(filter(None, on_path))
+    programs = [chosen] if chosen else _on_path(environment.get("PATH", ""))
     with ThreadPoolExecutor() as executor:  # they answer in a tenth of a second each
         asked = executor.map(lambda program: _ask(program, environment, run), programs)
         found = [cli for cli in asked if cli]
     best = (cli for cli in found if cli.builder == "buildkit")
     return next(best, found[0] if found else Cli(None, "classic"))
+
+
+def _on_path(path: str) -> Sequence[str]:
+    """Return the programs named `docker`, each once: `/bin` may be another name of `/usr/bin`."""
+    programs: dict[str, str] = {}
+    for folder in filter(None, path.split(os.pathsep)):
+        if program := shutil.which("docker", path=folder):
+            programs.setdefault(os.path.realpath(program), program)
+    return tuple(programs.values())
 
 
 def _ask(program: str, environment: Mapping[str, str], run: Callable[..., Completed]) -> Cli | None:

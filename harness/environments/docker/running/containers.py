@@ -30,7 +30,7 @@ _KILLED_WITHIN = 121
 """What the probe's `guard.py` ends with where nothing outside has killed the probe's parent."""
 _ALONE = 2
 """Processes of a container in which no attempt runs: the guard and the probe's parent."""
-_ASK_SECONDS = 0.3
+_ASK_SECONDS = 2.0
 _READER_SECONDS = 5.0
 
 
@@ -150,12 +150,13 @@ class _StartedContainer:
             DockerException and the others of `DOCKER_ERRORS`: the daemon does not answer.
         """
         self._reader.join(seconds)
-        if self._reader.is_alive() and time.monotonic() < self._ask_at:
+        prints = self._reader.is_alive()
+        if prints and time.monotonic() < self._ask_at:
             return True
         self._container.reload()
         self._ask_at = time.monotonic() + _ASK_SECONDS
         running = bool(self._container.attrs["State"]["Running"])
-        if running and not self._reader.is_alive():
+        if running and not prints:
             time.sleep(seconds)
         return running
 
