@@ -9,7 +9,7 @@ from harness.commands.shared import rendered
 from harness.errors import UsageError, nearest
 from harness.judging import judged_table
 from harness.output import width, write
-from harness.report.cell import render_cell, render_cell_json
+from harness.report.cell import code_block, render_cell, render_cell_json
 from harness.report.table import Table
 from harness.store.find import find_sweep
 from harness.store.results import load_record
@@ -39,4 +39,4 @@ def _one_cell(table: Table, wanted: str, form: str) -> str:
     if form == "json":
         return render_cell_json(row)
     text = render_cell(table, row, width=width())
-    return f"```\n{text}```\n" if form == "markdown" else text
+    return code_block(text) if form == "markdown" else text

@@ -289,4 +289,6 @@ def _why(names: Sequence[str], reference: Reference, apart: Mapping[str, float])
         return f"{which}; no other cell has one to agree with it"
     count = f"{len(apart)} other cell{'' if len(apart) == 1 else 's'}"
     worst = max(apart.values())
+    if worst == 0:
+        return f"{which}; the same number for number in {count}"
     return f"{which}; within {worst:.1g} of the largest number in {count}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -16,7 +17,7 @@ from harness.report.words import flat, lines, verdict_words
 from harness.text import harmless_json
 from harness.verdict import Divergence, OutputDivergence
 
-__all__ = ["render_cell", "render_cell_json"]
+__all__ = ["code_block", "render_cell", "render_cell_json"]
 
 _LABEL = 20
 """Characters that labels stand in."""
@@ -42,6 +43,13 @@ _TITLES = {
 def render_cell_json(row: CellRow) -> str:
     """Return the cell's row of `table.json`."""
     return harmless_json(row.model_dump_json(indent=1, by_alias=True)) + "\n"
+
+
+def code_block(text: str) -> str:
+    """Return lines as a code block of Markdown that nothing they say can close."""
+    longest = max(map(len, re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}\n{text}{fence}\n"
 
 
 def render_cell(table: Table, row: CellRow, *, width: int) -> str:

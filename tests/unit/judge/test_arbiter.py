@@ -113,7 +113,7 @@ def test_the_reference_s_own_run_goes_first_and_others_have_to_agree() -> None:
     first = judged(OWN, runs(v244=near, v2210=near))
     assert first is not None
     assert first.cell == OLD.id
-    assert first.why == "the first there is; within 0 of the largest number in 1 other cell"
+    assert first.why == "the first there is; the same number for number in 1 other cell"
 
 
 @pytest.mark.parametrize("share", [1e-8, 0.25])

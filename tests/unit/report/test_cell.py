@@ -10,7 +10,7 @@ import pytest
 
 from harness.judge.compare import compare
 from harness.judge.words import why_diverged
-from harness.report.cell import render_cell, render_cell_json
+from harness.report.cell import code_block, render_cell, render_cell_json
 from harness.report.table import CellRow, Table
 from harness.tensor import NumericTensor, StringTensor, Tensor
 from harness.verdict import NoiseFloor
@@ -67,3 +67,10 @@ def test_the_json_is_the_row_of_the_table() -> None:
     table, _ = table_and_row()
     whole = json.loads(table.model_dump_json())
     assert [json.loads(render_cell_json(row)) for row in table.cells] == whole["cells"]
+
+
+@pytest.mark.parametrize(
+    ("text", "fence"), [("one\n", "```"), ("``` <img>\n", "````"), ("a `````` b `\n", "```````")]
+)
+def test_a_code_block_is_not_closed_by_what_it_holds(text: str, fence: str) -> None:
+    assert code_block(text) == f"{fence}\n{text}{fence}\n"
