@@ -128,9 +128,10 @@ def main() -> None:
     parser.add_argument("--judging-large", action="store_true")
     parser.add_argument("--sweep", action="store_true")
     parser.add_argument("--images", type=int, choices=(4, 8))
+    parser.add_argument("--model", type=Path, default=MODEL, help="of --images")
     options = parser.parse_args()
     if options.images:
-        images(options.images)
+        images(options.images, options.model)
         return
     judging(large=options.judging_large)
     many_cells()

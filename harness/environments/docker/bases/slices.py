@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,7 @@ class HostSliceBases:
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
         self._made = MadeBases(daemon, kind="host-slice", changes=CHANGES)
+        self._fingerprint = functools.cache(fingerprint)  # looks at a thousand files and more
 
     def describe(self) -> str:
         """Return a few words: what its bases are."""
@@ -49,14 +51,14 @@ class HostSliceBases:
         interpreter = _provide(python, self._daemon.machine)
         if isinstance(interpreter, str):
             return interpreter
-        made = self._made.find(fingerprint(interpreter), python)
+        made = self._made.find(self._fingerprint(interpreter), python)
         return made or Base(kind="host-slice", reference=str(interpreter))
 
     def get(self, python: str, progress: Progress) -> Base | CellFailure:
         """Return the base of `python`, made anew only where something in it changed."""
         interpreter = _provide(python, self._daemon.machine)
         assert isinstance(interpreter, Interpreter), "only what `preview` has is got"
-        made = fingerprint(interpreter)
+        made = self._fingerprint(interpreter)
 
         def make(folder: Path) -> tuple[Path, str]:
             progress(f"making a base from {interpreter}")
