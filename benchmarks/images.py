@@ -106,6 +106,8 @@ def images(count: int, model: Path) -> None:
     daemon, cli = find_daemon(), find_cli()
     if isinstance(daemon, str) or cli.program is None or cli.builder != "buildkit":
         raise SystemExit("this needs a Docker daemon and a command line with BuildKit")
+    # As people have it, the harness finds its own bytecode.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         os.environ["HARNESS_CACHE"] = str(folder / "seed")
@@ -255,8 +257,6 @@ def _apart(bench: Bench, how: str) -> Iterator[list[str]]:
     shutil.copytree(bench.folder / "seed", cache)
     os.environ["HARNESS_CACHE"] = str(cache)
     os.environ["UV_CACHE_DIR"] = str(cache / "uv-empty")
-    # As people have it, the harness finds its own bytecode.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, "-c", APART, label]
     try:
         yield [

@@ -158,6 +158,7 @@ def inspect_interpreter(path: Path) -> Inspection | None:
     """Run the interpreter at `path` in isolation; None where it does not work.
 
     What one that works says is remembered until its program changes: it takes a tenth of a second.
+    Not where another program answers, as one does for a shim: which, may change without a trace.
     """
     try:
         remembered = _remembered(path)
@@ -167,8 +168,9 @@ def inspect_interpreter(path: Path) -> Inspection | None:
         inspection = Inspection.model_validate(json.loads(completed.stdout))
     except (OSError, ValueError):
         return None
-    with suppress(OSError):  # a cache that cannot be written
-        write_atomically(remembered, inspection.model_dump_json())
+    if inspection.executable.resolve() == path.resolve():
+        with suppress(OSError):  # a cache that cannot be written
+            write_atomically(remembered, inspection.model_dump_json())
     return inspection
 
 

@@ -19,14 +19,12 @@ __all__ = ["matrix_schema", "matrix_schema_text"]
 def matrix_schema() -> dict[str, object]:
     """Return the JSON Schema of `matrix.yaml`."""
     schema = Matrix.model_json_schema(by_alias=True)
-    for section in Section.__subclasses__():
-        name = section.__name__
-        part = schema if section is Matrix else schema["$defs"].get(name)
-        if part is not None:
-            for field, text in _attribute_docstrings(section):
-                part["properties"][field] = {"description": text, **part["properties"][field]}
-    schema = _without_null(schema)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    sections = {section.__name__: section for section in Section.__subclasses__()}
+    for name, part in {Matrix.__name__: schema, **schema["$defs"]}.items():
+        for field, text in _attribute_docstrings(sections[name]) if name in sections else ():
+            part["properties"][field] = {"description": text, **part["properties"][field]}
+    dialect = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": dialect, **_without_null(schema)}
 
 
 def matrix_schema_text() -> str:

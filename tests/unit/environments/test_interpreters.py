@@ -194,25 +194,48 @@ def test_an_installation_is_tried_once(
     assert uv.calls == 1
 
 
-def test_an_interpreter_that_works_is_run_once_until_its_program_changes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
-    runs = tmp_path / "runs"
-    program = tmp_path / "python3.11"
-    program.write_text(f'#!/bin/sh\necho run >> {runs}\nexec {sys.executable} "$@"\n')
-    program.chmod(0o755)
-    look = interpreters.inspect_interpreter.__wrapped__  # as in another process
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
+    """The programs that are run from here on, with a memory that is empty."""
+    programs: list[Path] = []
+    run = interpreters.run_program
 
+    def noted(command: list[Path], *, timeout_seconds: float) -> Completed:
+        programs.append(command[0])
+        return run(command, timeout_seconds=timeout_seconds)
+
+    monkeypatch.setenv("HARNESS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(interpreters, "run_program", noted)
+    return programs
+
+
+def test_an_interpreter_that_works_is_run_once_until_its_program_changes(
+    tmp_path: Path, ran: list[Path]
+) -> None:
+    look = interpreters.inspect_interpreter.__wrapped__  # as in another process
+    program = tmp_path / "python3.11"
+    program.symlink_to(sys.executable)
     first = look(program)
     assert first is not None
     assert look(program) == first
-    assert runs.read_text() == "run\n"
+    assert ran == [program]
 
-    program.write_text(f"#!/bin/sh\necho run >> {runs}\nexit 1\n")
+    program.unlink()
+    program.write_text("#!/bin/sh\nexit 1\n")
+    program.chmod(0o755)
     assert look(program) is None
     assert look(program) is None, "that it fails is not remembered"
-    assert runs.read_text() == "run\n" * 3
+    assert ran == [program] * 3
+
+
+def test_a_shim_is_asked_each_time(tmp_path: Path, ran: list[Path]) -> None:
+    shim = tmp_path / "python3.11"
+    shim.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    shim.chmod(0o755)
+    look = interpreters.inspect_interpreter.__wrapped__
+    assert look(shim) is not None
+    assert look(shim) is not None
+    assert ran == [shim] * 2
 
 
 def test_a_memory_of_an_interpreter_that_cannot_be_read_or_written_is_none(
