@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Literal, NamedTuple, TypeVar
 
+from harness.divergence import Divergence, OutputDivergence, WorstElement
 from harness.judge.decisions import Made, decisions
 from harness.judge.margins import Allowance
 from harness.judge.metrics import Distance, measure
@@ -16,7 +17,6 @@ from harness.judge.tolerance import allowed
 from harness.mapped import release
 from harness.model.model import Tolerance
 from harness.tensor import NumericTensor, Tensor
-from harness.verdict import Divergence, OutputDivergence, WorstElement
 
 __all__ = ["WITHOUT_DISTANCE", "compare"]
 

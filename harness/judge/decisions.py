@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.divergence import Decided, DecisionKind, Ranks
 from harness.judge.choices import BLOCK, above, blocks, numbers
 from harness.judge.floats import widen
 from harness.judge.margins import Allowance, Changed, Tally
@@ -16,7 +17,6 @@ from harness.judge.neighbours import asked, neighbours_changed
 from harness.judge.ranks import TopK, over_classes, over_samples
 from harness.judge.tasks import Rule
 from harness.tensor import NumericTensor
-from harness.verdict import Decided, DecisionKind, Ranks
 
 __all__ = ["TOP_K", "Made", "decisions"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from harness.verdict import DecisionKind, Divergence, Flip, OutputDivergence
+from harness.divergence import DecisionKind, Divergence, Flip, OutputDivergence
 
 __all__ = ["Flipped", "changed_words", "flip_words", "flipped", "gravest_flip", "of_output"]
 

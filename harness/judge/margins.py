@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.verdict import Flip
+from harness.divergence import Flip
 
 __all__ = ["KEPT", "Allowance", "Changed", "Tally"]
 
@@ -47,7 +47,7 @@ class Changed(NamedTuple):
     margin: NDArray[np.float64]
     moved: NDArray[np.float64]
     allowed: NDArray[np.float64]
-    """See `harness.verdict.Flip`."""
+    """See `harness.divergence.Flip`."""
 
 
 @dataclass(slots=True)

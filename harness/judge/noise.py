@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TypeVar
 
-from harness.verdict import Divergence, NoiseFloor
+from harness.divergence import Divergence, NoiseFloor
 
 __all__ = ["MARGIN", "ROUNDING_MARGIN", "Floor", "Kind", "Noise", "kind_of", "larger", "noise"]
 

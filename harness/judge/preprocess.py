@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from harness.divergence import Divergence
 from harness.judge.compare import compare
 from harness.judge.matching import matched
 from harness.judge.seen import Seen
@@ -10,7 +11,7 @@ from harness.judge.within import verdict_of
 from harness.judge.words import describe, gravest, worst_first
 from harness.observation import Ending, Observation, Stage
 from harness.text import one_line
-from harness.verdict import Divergence, Judgement, Reason, Verdict
+from harness.verdict import Judgement, Reason, Verdict
 
 __all__ = ["with_preprocess"]
 

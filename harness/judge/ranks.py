@@ -13,9 +13,9 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.divergence import Ranks
 from harness.judge.choices import numbers
 from harness.tensor import NumericTensor
-from harness.verdict import Ranks
 
 __all__ = ["LOOKED_AT", "TopK", "over_classes", "over_samples", "ranks", "spearman"]
 

@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.divergence import DecisionKind
 from harness.judge.choices import accuracy, top
 from harness.judge.floats import FLOATS, widen
 from harness.judge.metrics import BLOCK
 from harness.judge.tasks import Rule, are_binary, squeezed
 from harness.mapped import release
 from harness.tensor import NumericTensor, Tensor
-from harness.verdict import DecisionKind, Scores
+from harness.verdict import Scores
 
 __all__ = ["scores"]
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.divergence import DecisionKind
 from harness.judge.choices import above, one_column
 from harness.judge.floats import FLOATS, widen
 from harness.model.model import Task, TaskKind
 from harness.model.tasks import ALL
 from harness.tensor import NumericTensor, Tensor
-from harness.verdict import DecisionKind
 
 __all__ = ["PROBABILITY", "Rule", "are_binary", "rule_of", "rules_of", "squeezed"]
 

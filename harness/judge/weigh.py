@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from harness.cell import Cell
+from harness.divergence import Divergence
 from harness.judge.cuda import cuda_trouble
 from harness.judge.matching import NamedOtherwiseError, matched
 from harness.judge.noise import Floor, Kind, Noise, larger
@@ -29,7 +30,7 @@ from harness.model.model import Tolerance
 from harness.observation import Ending, Observation
 from harness.tensor import Tensor
 from harness.text import one_line
-from harness.verdict import Divergence, Judgement, Reason, Scores, Verdict
+from harness.verdict import Judgement, Reason, Scores, Verdict
 
 __all__ = ["Measured", "Yardstick", "measured", "unknown", "verdict_of", "weigh"]
 

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from harness.divergence import Divergence, OutputDivergence
 from harness.judge.compare import WITHOUT_DISTANCE, compare
 from harness.judge.noise import Floor, Noise, larger
 from harness.judge.tasks import Rule
@@ -13,7 +14,7 @@ from harness.judge.tolerance import allowed
 from harness.judge.words_of_noise import moves
 from harness.model.model import Tolerance
 from harness.tensor import Tensor
-from harness.verdict import Divergence, OutputDivergence, Verdict
+from harness.verdict import Verdict
 
 __all__ = ["Compared", "compared", "verdict_of"]
 

@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 from decimal import ROUND_UP, Context, Decimal
 
+from harness.divergence import Divergence, OutputDivergence, WorstElement
 from harness.judge.compare import WITHOUT_DISTANCE
 from harness.judge.flips import changed_words, flip_words, of_output
 from harness.text import one_line
-from harness.verdict import Divergence, OutputDivergence, Reason, WorstElement
+from harness.verdict import Reason
 
 __all__ = ["describe", "gravest", "why_diverged", "worst_first"]
 

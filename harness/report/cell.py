@@ -9,13 +9,13 @@ from datetime import datetime
 from pydantic import BaseModel
 from tabulate import tabulate
 
+from harness.divergence import Divergence, OutputDivergence
 from harness.judge.flips import flip_words
 from harness.judge.words import describe
 from harness.report.layout import NONE, wrapped
 from harness.report.table import CellRow, LoaderRow, Table
 from harness.report.words import flat, lines, verdict_words
 from harness.text import harmless_json
-from harness.verdict import Divergence, OutputDivergence
 
 __all__ = ["code_block", "render_cell", "render_cell_json"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from harness.divergence import Decided, Divergence
 from harness.judge.flips import flipped
 from harness.judge.words import gravest
 from harness.report.layout import NONE, Column
@@ -19,7 +20,6 @@ from harness.report.words import (
     varied,
     verdict_words,
 )
-from harness.verdict import Decided, Divergence
 
 __all__ = [
     "CLASS",

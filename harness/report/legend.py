@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from harness.divergence import Decided, DecisionKind
 from harness.judge.noise import Kind, kind_of
 from harness.report.agreement import has_classes
 from harness.report.columns import EQUAL_INPUTS, NOISE, PREPROCESS, RANKS, TIES, TOP_CHANGED
@@ -18,7 +19,7 @@ from harness.report.words import (
     varied,
 )
 from harness.text import one_line
-from harness.verdict import Decided, DecisionKind, Verdict
+from harness.verdict import Verdict
 
 __all__ = ["legend"]
 

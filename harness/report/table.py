@@ -8,6 +8,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from harness.cell import Device, Resolution, Value
+from harness.divergence import Divergence, NoiseFloor
 from harness.model.model import Format
 from harness.observation import SCHEMA, Base, Cuda, Image, Seconds, Stage
 from harness.plan.plan import IndexState
@@ -15,8 +16,6 @@ from harness.verdict import (
     AgreementClass,
     Arbiter,
     Border,
-    Divergence,
-    NoiseFloor,
     Reason,
     Reference,
     Scores,

@@ -8,13 +8,14 @@ from collections.abc import Mapping, Sequence
 
 from packaging.version import Version
 
+from harness.divergence import OutputDivergence
 from harness.judge.flips import flipped, gravest_flip, of_output
 from harness.observation import Image, Stage
 from harness.report.layout import NONE
 from harness.report.table import CellRow, Table
 from harness.sizes import shown_size
 from harness.text import printable
-from harness.verdict import OutputDivergence, Verdict
+from harness.verdict import Verdict
 
 __all__ = [
     "NEAR_TIES",

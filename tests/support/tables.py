@@ -8,6 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from harness.cell import Cell, Distribution, Flags, Resolution
+from harness.divergence import (
+    Decided,
+    DecisionKind,
+    Divergence,
+    Flip,
+    NoiseFloor,
+    OutputDivergence,
+    Ranks,
+)
 from harness.observation import (
     Actual,
     Base,
@@ -22,15 +31,8 @@ from harness.plan.plan import IndexState, Plan, PlannedCell
 from harness.report.build import build_table
 from harness.report.table import Table
 from harness.verdict import (
-    Decided,
-    DecisionKind,
-    Divergence,
-    Flip,
     Judgement,
     LoaderJudgement,
-    NoiseFloor,
-    OutputDivergence,
-    Ranks,
     Reason,
     Reference,
     Scores,

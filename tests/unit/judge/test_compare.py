@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.divergence import OutputDivergence, WorstElement
 from harness.judge.choices import accuracy
 from harness.judge.compare import compare
 from harness.judge.words import describe, why_diverged
 from harness.model.model import Tolerance
 from harness.tensor import NumericTensor, StringTensor
-from harness.verdict import OutputDivergence, Reason, WorstElement
+from harness.verdict import Reason
 
 
 def tensor(values: Any, dtype: str = "float32") -> NumericTensor:

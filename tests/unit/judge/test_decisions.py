@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from harness.divergence import Decided, DecisionKind, Flip, OutputDivergence
 from harness.judge.compare import compare
 from harness.judge.decisions import Made, decisions
 from harness.judge.margins import Allowance
@@ -18,7 +19,6 @@ from harness.judge.noise import Noise
 from harness.judge.tasks import Rule
 from harness.model.model import Tolerance
 from harness.tensor import NumericTensor
-from harness.verdict import Decided, DecisionKind, Flip, OutputDivergence
 
 CLASS = Rule(DecisionKind.CLASS, "")
 SIDE = Rule(DecisionKind.SIDE, "", threshold=0.5)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.divergence import DecisionKind, Divergence, OutputDivergence
 from harness.judge.compare import compare
 from harness.judge.flips import Flipped, changed_words, flip_words, flipped, gravest_flip
 from harness.judge.judge import judge
@@ -13,14 +14,7 @@ from harness.judge.words import why_diverged
 from harness.model.model import Task, TaskKind, Tolerance
 from harness.plan.plan import PlannedCell
 from harness.tensor import NumericTensor, Tensor
-from harness.verdict import (
-    DecisionKind,
-    Divergence,
-    Judgement,
-    OutputDivergence,
-    Reference,
-    Verdict,
-)
+from harness.verdict import Judgement, Reference, Verdict
 from tests.support.fakes import cell
 from tests.support.observed import given, observation, seen
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from harness.divergence import NoiseFloor
 from harness.judge.compare import compare
 from harness.judge.judge import judge
 from harness.judge.metrics import measure
@@ -16,7 +17,7 @@ from harness.judge.noise import MARGIN, Floor, Noise, larger, noise
 from harness.observation import Observation
 from harness.plan.plan import PlannedCell
 from harness.tensor import NumericTensor, StringTensor, Tensor
-from harness.verdict import Judgement, NoiseFloor, Reason, Reference, Verdict
+from harness.verdict import Judgement, Reason, Reference, Verdict
 from tests.support.fakes import cell
 from tests.support.observed import absent, observation, seen
 from tests.support.observed import given as arrays

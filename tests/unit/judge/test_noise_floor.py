@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from harness.divergence import NoiseFloor, OutputDivergence
 from harness.judge.judge import judge
 from harness.judge.noise import ROUNDING_MARGIN, Floor, Kind, Noise, kind_of
 from harness.model.model import Tolerance
 from harness.observation import Observation
 from harness.plan.plan import PlannedCell
 from harness.tensor import NumericTensor, Tensor
-from harness.verdict import Judgement, NoiseFloor, OutputDivergence, Reference, Verdict
+from harness.verdict import Judgement, Reference, Verdict
 from tests.support.fakes import cell
 from tests.support.observed import absent, observation, seen
 from tests.support.observed import given as arrays

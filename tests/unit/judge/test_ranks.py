@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from harness.divergence import Ranks
 from harness.judge.ranks import TopK, over_classes, over_samples, ranks, spearman
 from harness.tensor import NumericTensor
-from harness.verdict import Ranks
 
 
 def tensor(values: Any, dtype: str = "float32") -> NumericTensor:

@@ -1,19 +1,10 @@
 from __future__ import annotations
 
 from harness.cell import Cell
+from harness.divergence import Decided, DecisionKind, Divergence, Flip, OutputDivergence
 from harness.judge.recommend import Recommendation, recommend
 from harness.plan.plan import PlannedCell
-from harness.verdict import (
-    Decided,
-    DecisionKind,
-    Divergence,
-    Flip,
-    Judgement,
-    LoaderJudgement,
-    OutputDivergence,
-    Reference,
-    Verdict,
-)
+from harness.verdict import Judgement, LoaderJudgement, Reference, Verdict
 from tests.support.fakes import cell
 
 OLD, MIDDLE, NEW = cell("2.4.4", "3.8"), cell("2.15.1", "3.11"), cell("2.21.0", "3.13")

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
+from harness.divergence import DecisionKind
 from harness.judge.choices import accuracy, top
 from harness.judge.compare import compare
 from harness.judge.scores import scores
 from harness.judge.tasks import Rule, rules_of
 from harness.model.model import Task, TaskKind
 from harness.tensor import NumericTensor, StringTensor, Tensor
-from harness.verdict import DecisionKind, Scores
+from harness.verdict import Scores
 
 
 def tensor(values: Any, dtype: str = "float32") -> NumericTensor:

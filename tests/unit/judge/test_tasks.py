@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.divergence import DecisionKind
 from harness.judge.tasks import Rule, rule_of, rules_of
 from harness.model.model import Task, TaskKind
 from harness.tensor import NumericTensor, StringTensor
-from harness.verdict import DecisionKind
 
 CLASS, SIDE, NEIGHBOUR, NONE = DecisionKind
 

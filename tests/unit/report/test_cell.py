@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.divergence import NoiseFloor
 from harness.judge.compare import compare
 from harness.judge.words import why_diverged
 from harness.report.cell import code_block, render_cell, render_cell_json
 from harness.report.table import CellRow, Table
 from harness.tensor import NumericTensor, StringTensor, Tensor
-from harness.verdict import NoiseFloor
 from tests.support.tables import sweep_table
 
 EXPECTED = Path(__file__).parent / "expected"

@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+from harness.divergence import NoiseFloor
 from harness.report.findings import findings, notes
 from harness.report.table import CellRow
-from harness.verdict import NoiseFloor, Reason, Verdict
+from harness.verdict import Reason, Verdict
 from tests.support.tables import declared, ran, sweep_table
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from harness.divergence import Divergence, NoiseFloor
 from harness.report.legend import legend
 from harness.report.markdown import render_markdown
 from harness.report.table import CellRow, Table
 from harness.report.terminal import render_terminal
-from harness.verdict import Divergence, NoiseFloor, Reason, Verdict
+from harness.verdict import Reason, Verdict
 from tests.support.tables import Row, declared, distance, ran, sweep_table
 
 FLOOR = NoiseFloor(max_abs=4.8e-07, max_ulp=5, by={"repeat": 0, "ulp-1": 4.8e-07, "batch-split": 0})

@@ -5,12 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from harness.divergence import DecisionKind, Ranks
 from harness.observation import Base, EnvironmentFacts, Stage
 from harness.report.terminal import render_terminal
 from harness.verdict import (
-    DecisionKind,
     LoaderJudgement,
-    Ranks,
     Reason,
     Reference,
     TrainingJudgement,

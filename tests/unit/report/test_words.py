@@ -4,10 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from harness.divergence import Divergence
 from harness.observation import Base, Image
 from harness.report.table import CellRow
 from harness.report.words import disk, flat, lines, moved, near_ties_only, number, which
-from harness.verdict import Divergence, Verdict
+from harness.verdict import Verdict
 from tests.support.tables import Row, causes_rows, declared, distance, ran, sweep_table
 
 
